@@ -1,0 +1,133 @@
+"""`impasto serve`, also as `python -m impasto_server`: options in, a running server out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import sys
+from pathlib import Path
+
+import click
+import platformdirs
+from impasto._version import __version__
+
+from .service import CannotServe, Policy, Settings
+from .service import serve as run_server
+
+DEFAULT_LISTEN = "127.0.0.1:50051"
+
+
+@click.command(context_settings={"auto_envvar_prefix": "IMPASTO_SERVE"})
+@click.option(
+    "--listen",
+    default=DEFAULT_LISTEN,
+    show_default=True,
+    help="HOST:PORT (port 0: any free one) or unix:/path.",
+)
+@click.option("--insecure-i-know", is_flag=True, help="Listen beyond this machine although nothing is encrypted yet.")
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    help="cuda:0, mps, cpu; repeat for several. Default: the best there is.",
+)
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Where images are kept while the server runs.")
+@click.option(
+    "--max-queued",
+    default=Policy().max_queued,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Jobs that may wait.",
+)
+@click.option(
+    "--max-size-px",
+    default=Policy().max_size_px,
+    show_default=True,
+    type=click.IntRange(32),
+    help="Longest side of a result.",
+)
+@click.option(
+    "--max-image-megapixels",
+    default=100.0,
+    show_default=True,
+    type=click.FloatRange(0.001),
+    help="Largest upload.",
+)
+@click.option("--allow-weight-files", is_flag=True, help="Let jobs name files of this machine as VGG weights.")
+@click.option(
+    "--drain-s",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Time for running jobs to end at a stop.",
+)
+@click.option("--idle-exit-s", type=click.FloatRange(1), help="Stop by itself after so long without calls and jobs.")
+@click.option("--private", is_flag=True, help="Run as one user's own server: weight files are allowed.")
+@click.option(
+    "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), show_default=True
+)
+@click.version_option(__version__)
+def serve(
+    listen: str,
+    insecure_i_know: bool,
+    devices: tuple[str, ...],
+    state_dir: Path | None,
+    max_queued: int,
+    max_size_px: int,
+    max_image_megapixels: float,
+    allow_weight_files: bool,
+    drain_s: float,
+    idle_exit_s: float | None,
+    private: bool,
+    log_level: str,
+) -> None:
+    """Run a server that paints.
+
+    It listens on this machine only unless told otherwise, starts one worker a device, and stops on SIGTERM or Ctrl-C
+    after the running jobs have ended (a second time: at once).
+    """
+    if not (insecure_i_know or _is_local(listen)):
+        raise click.UsageError(
+            f"{listen} can be reached from other machines, and this version has neither encryption nor tokens. "
+            "Use an SSH tunnel to a loopback address, or add --insecure-i-know on a network you trust."
+        )
+    logging.basicConfig(
+        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    settings = Settings(
+        listen=listen,
+        state_dir=state_dir or platformdirs.user_state_path("impasto") / "server",
+        devices=devices or ("auto",),
+        policy=Policy(max_size_px, max_queued, weight_files=allow_weight_files or private),
+        max_image_pixels=int(max_image_megapixels * 1e6),
+        drain_s=drain_s,
+        idle_exit_s=idle_exit_s,
+    )
+    try:
+        asyncio.run(run_server(settings, on_ready=_announce))
+    except CannotServe as error:
+        click.echo(f"impasto serve: {error}", err=True)
+        sys.exit(1)
+
+
+def _announce(address: str) -> None:
+    # Scripts that start a server with port 0 read this line.
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(f"impasto: listening on {address}")
+        sys.stdout.flush()
+
+
+def _is_local(listen: str) -> bool:
+    if listen.startswith("unix:"):
+        return True
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    serve(prog_name="python -m impasto_server")

@@ -1,0 +1,164 @@
+"""What an engine is: the words that cross between those who want a picture painted and those who paint it.
+
+Frozen dataclasses only, no torch: the front door and the worker processes import this module alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from impasto_server.recipes import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt at a picture. Paths are of finished files; `output` is where the result is to be written."""
+
+    content: Path
+    styles: tuple[tuple[Path, float], ...]
+    recipe: Recipe
+    output: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """New weights for a run, from its next step on; None leaves a weight as it is."""
+
+    content_weight: float | None = None
+    style_weight: float | None = None
+    tv_weight: float | None = None
+
+    def then(self, newer: Steering) -> Steering:
+        """Both, one after the other: where both set a weight, the newer one counts."""
+        changes = {name: value for name, value in asdict(newer).items() if value is not None}
+        return replace(self, **changes)
+
+    def applied_to(self, recipe: Recipe) -> Recipe:
+        """The recipe with these weights."""
+        return replace(recipe, **{name: value for name, value in asdict(self).items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewSpec:
+    """How somebody wants to see the picture: longest side in pixels, one of `codec.PREVIEW_FORMATS`, quality 1–100."""
+
+    max_size_px: int = 512
+    format: str = "JPEG"
+    quality: int = 85
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewDemand:
+    """All the ways somebody wants to see the picture now, and how often at most. No specs: nobody looks."""
+
+    specs: frozenset[PreviewSpec] = frozenset()
+    interval_s: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """Something that paints. `memory_bytes` is 0 where it is unknown."""
+
+    name: str
+    description: str
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The terms of the objective, weighted, and their sum."""
+
+    content: float
+    style: float
+    tv: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A step was made. Scales and steps count from 1; rates are of the recent past."""
+
+    scale: int
+    scales: int
+    step: int
+    steps: int
+    height_px: int
+    width_px: int
+    losses: Losses
+    steps_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """A look at the picture after a step, encoded as one spec asked for."""
+
+    spec: PreviewSpec
+    data: bytes
+    width_px: int
+    height_px: int
+    step: int
+    scale: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run is over and `Task.output` is written; step 0: it was cancelled before there was a picture."""
+
+    step: int
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The run is over without a picture. `reason` is a word for programs, `message` tells a user what to do."""
+
+    reason: str
+    message: str
+
+
+Report = Progressed | Previewed | Finished | Failed
+
+
+class WorkerDied(Exception):
+    """The worker ended in the middle of a run. The text says how; the task can be given to another one."""
+
+
+class Worker(Protocol):
+    """One device. It does one run at a time; the other methods speak to the run in progress, if there is one."""
+
+    @property
+    def info(self) -> DeviceInfo | None:
+        """The device; None until the worker has found out."""
+
+    async def ready(self) -> DeviceInfo:
+        """Waits until the device is known. Raises WorkerDied with the reason if it can't be had."""
+
+    def run(self, task: Task) -> AsyncGenerator[Report]:
+        """Paints. The last report is Finished or Failed. Raises WorkerDied. Closing the iterator ends the run."""
+
+    def steer(self, steering: Steering) -> None:
+        """Changes weights from the next step on."""
+
+    def show(self, demand: PreviewDemand) -> None:
+        """Says which previews are wanted; replaces what was said before, and outlasts runs."""
+
+    def cancel(self) -> None:
+        """Ends the run within a step; what is there of the picture is written."""
+
+
+class Engine(Protocol):
+    """Who paints: a fixed number of workers."""
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """All of them, from `start` on."""
+
+    async def start(self) -> None:
+        """Sets the workers going; doesn't wait until they are ready."""
+
+    async def stop(self) -> None:
+        """Ends every worker. No process is left behind."""

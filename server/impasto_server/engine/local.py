@@ -1,0 +1,165 @@
+"""The engine of one machine: a worker process per device, each on a pipe of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from .abc import DeviceInfo, Failed, Finished, PreviewDemand, Report, Steering, Task, WorkerDied
+from .pipe import Cancel, Command, Hello, NoDevice, pack, receive
+
+# A worker that hasn't ended its run this long after a cancel is killed; the job's picture is lost then, nothing else.
+CANCEL_PATIENCE_S = 5.0
+AUTOMATIC = "auto"
+
+log = logging.getLogger(__name__)
+
+
+class LocalEngine:
+    """`devices` by name, one worker each; "auto" is the best device there is."""
+
+    def __init__(self, devices: Sequence[str] = (AUTOMATIC,)) -> None:
+        self._workers = [LocalWorker(device) for device in devices]
+
+    @property
+    def workers(self) -> Sequence[LocalWorker]:
+        return self._workers
+
+    async def start(self) -> None:
+        for worker in self._workers:
+            await worker.start()
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
+
+
+class LocalWorker:
+    """A process and what it is doing. A process that died is started again for the next run."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._info: DeviceInfo | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._hello: asyncio.Task[DeviceInfo] | None = None
+        self._demand = PreviewDemand()
+        self._cancelled = False
+        self._impatience: asyncio.TimerHandle | None = None
+
+    @property
+    def info(self) -> DeviceInfo | None:
+        return self._info
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the process as it is now, for operators and tests."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Starts the process unless it runs."""
+        if self._process and self._process.returncode is None:
+            return
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            f"{__package__}.worker",
+            self._device,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        self._hello = asyncio.create_task(self._greet(), name=f"hello {self._device}")
+        # Nobody may be waiting yet; whoever calls ready() or run() is told.
+        self._hello.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def stop(self) -> None:
+        if self._hello:
+            self._hello.cancel()
+        if self._process and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def ready(self) -> DeviceInfo:
+        await self.start()
+        assert self._hello
+        return await asyncio.shield(self._hello)
+
+    async def run(self, task: Task) -> AsyncGenerator[Report]:
+        self._cancelled = False
+        await self.ready()
+        self._tell(self._demand)
+        self._tell(task)
+        if self._cancelled:  # while the process was starting: a cancel counts for the task before it only
+            self._tell(Cancel())
+        ended = False
+        try:
+            while not ended:
+                report = await self._receive()
+                ended = isinstance(report, Finished | Failed)
+                if ended:
+                    self._be_patient()
+                yield report
+        finally:
+            self._be_patient()
+            if not ended:  # the reader has gone, or the process has: nothing else may follow on this pipe
+                await self.stop()
+
+    def steer(self, steering: Steering) -> None:
+        self._tell(steering)
+
+    def show(self, demand: PreviewDemand) -> None:
+        if demand != self._demand:
+            self._demand = demand
+            self._tell(demand)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._tell(Cancel())
+        if self._impatience is None:
+            self._impatience = asyncio.get_running_loop().call_later(CANCEL_PATIENCE_S, self._lose_patience)
+
+    def _be_patient(self) -> None:
+        if self._impatience:
+            self._impatience.cancel()
+            self._impatience = None
+
+    def _lose_patience(self) -> None:
+        log.warning("worker %s did not end its run within %.0f s of a cancel: killed", self._device, CANCEL_PATIENCE_S)
+        if self._process and self._process.returncode is None:
+            self._process.kill()
+
+    def _tell(self, command: Command) -> None:
+        if self._process and self._process.returncode is None and self._process.stdin:
+            with contextlib.suppress(ConnectionError):  # its death is noticed, and told, by the reading side
+                self._process.stdin.write(pack(command))
+
+    async def _greet(self) -> DeviceInfo:
+        match await self._receive():
+            case Hello(device):
+                self._info = device
+                log.info("worker %s: %s (%s)", self._device, device.name, device.description)
+                return device
+            case NoDevice(message):
+                raise WorkerDied(message)
+            case other:
+                raise WorkerDied(f"worker {self._device} began with {other!r}")
+
+    async def _receive(self) -> Any:
+        assert self._process and self._process.stdout
+        try:
+            return await receive(self._process.stdout)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            code = await self._process.wait()
+            raise WorkerDied(f"The worker on {self._device} {_ending(code)}") from None
+
+
+def _ending(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "was killed (by the system when memory runs out, or by hand)"
+    if code < 0:
+        return f"crashed ({signal.Signals(-code).name})"
+    return f"ended unexpectedly with status {code}; its log says why"

@@ -1,0 +1,78 @@
+"""Messages between the front door and a worker process: what is said, and how it is framed on a pipe.
+
+Both ends are ours and start each other, so pickle is safe here; nothing from the network is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import struct
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from .abc import DeviceInfo, PreviewDemand, Report, Steering, Task
+
+_LENGTH = struct.Struct("<Q")
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The worker's first message: it is there, on this device."""
+
+    device: DeviceInfo
+
+
+@dataclass(frozen=True, slots=True)
+class NoDevice:
+    """The worker's only message if it can't work; it ends afterwards."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End the run in progress within a step."""
+
+
+Command = Task | Steering | PreviewDemand | Cancel
+Message = Hello | NoDevice | Report
+
+
+def pack(message: object) -> bytes:
+    """A message with its length before it."""
+    body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    return _LENGTH.pack(len(body)) + body
+
+
+async def receive(reader: asyncio.StreamReader) -> Any:
+    """The next message. Raises asyncio.IncompleteReadError at the end of the pipe."""
+    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+    return pickle.loads(await reader.readexactly(length))  # noqa: S301 - see the module's docstring
+
+
+class BlockingPipe:
+    """The worker's end: plain blocking file descriptors, `send` from any thread."""
+
+    def __init__(self, read_descriptor: int, write_descriptor: int) -> None:
+        self._reader = os.fdopen(read_descriptor, "rb")
+        self._writer = write_descriptor
+        self._lock = threading.Lock()
+
+    def receive(self) -> Any:
+        """The next message; None at the end of the pipe."""
+        header = self._reader.read(_LENGTH.size)
+        if len(header) < _LENGTH.size:
+            return None
+        (length,) = _LENGTH.unpack(header)
+        body = self._reader.read(length)
+        return pickle.loads(body) if len(body) == length else None  # noqa: S301
+
+    def send(self, message: Message) -> None:
+        """Writes the whole message. Raises BrokenPipeError if nobody reads any more."""
+        rest = memoryview(pack(message))
+        with self._lock:
+            while rest:
+                rest = rest[os.write(self._writer, rest) :]

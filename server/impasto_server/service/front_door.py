@@ -1,0 +1,158 @@
+"""A server's life: opens the port, serves until told to stop, drains, goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+from impasto.v1 import stylizer_pb2, stylizer_pb2_grpc
+
+from impasto_server.engine import LocalEngine
+from impasto_server.jobs import BlobStore, Jobs
+
+from .errors import ErrorInterceptor
+from .images import Images
+from .stylizer import Policy, Stylizer
+
+SERVICE = stylizer_pb2.DESCRIPTOR.services_by_name["Stylizer"].full_name
+_OPTIONS = [
+    # A client whose cable was pulled is noticed within 40 s; clients may ping as often, and without a call.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Two servers on one port would share its calls without a word.
+    ("grpc.so_reuseport", 0),
+]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a server is run. `listen` is `HOST:PORT` or `unix:/path`; `idle_exit_s` None: never by itself."""
+
+    listen: str
+    state_dir: Path
+    devices: tuple[str, ...] = ("auto",)
+    policy: Policy = field(default_factory=Policy)
+    max_image_bytes: int = 256 * 2**20
+    max_image_pixels: int = 100_000_000
+    drain_s: float = 30.0
+    idle_exit_s: float | None = None
+
+
+class CannotServe(Exception):
+    """The server can't run; the text says why and what to do."""
+
+
+class _Activity(grpc.aio.ServerInterceptor):
+    """Knows when the last call came in."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the last call began. A long call watches a job, and jobs keep the server up by themselves."""
+        return time.monotonic() - self._last
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        self._last = time.monotonic()
+        return await continuation(handler_call_details)
+
+
+async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda address: None) -> None:
+    """Serves until SIGTERM or SIGINT, or until idle for long enough. Raises CannotServe.
+
+    The first signal drains: health says NOT_SERVING, new jobs are refused, running ones get `drain_s` to end, then
+    watchers are told. A second signal ends at once.
+    """
+    blobs = BlobStore(settings.state_dir / "blobs")
+    for forgotten in list(blobs):  # jobs live in memory: nothing refers to these any more
+        blobs.delete(forgotten)
+    jobs = Jobs(LocalEngine(settings.devices), blobs, max_queued=settings.policy.max_queued)
+    images = Images(blobs, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    activity = _Activity()
+    server = grpc.aio.server(interceptors=[activity, ErrorInterceptor()], options=_OPTIONS)
+    stylizer_pb2_grpc.add_StylizerServicer_to_server(Stylizer(jobs, images, settings.policy), server)
+    health = health_aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    reflection.enable_server_reflection(
+        [SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME], server
+    )
+    address = _bind(server, settings.listen)
+    stop = _stop_signal()
+    async with jobs:
+        await server.start()
+        for name in ("", SERVICE):
+            await health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        log.info("listening on %s", address)
+        on_ready(address)
+        await _until_told(stop, jobs, activity, settings.idle_exit_s)
+        await health.enter_graceful_shutdown()
+        log.info("stopping: %d jobs run, %d wait", jobs.running_count, jobs.queued_count)
+        draining = asyncio.create_task(jobs.drain(settings.drain_s))
+        again = asyncio.create_task(stop.get())
+        await asyncio.wait([draining, again], return_when=asyncio.FIRST_COMPLETED)
+        again.cancel()
+        draining.cancel()
+        jobs.close()
+        await server.stop(grace=2)
+    log.info("stopped")
+
+
+async def _until_told(
+    stop: asyncio.Queue[signal.Signals], jobs: Jobs, activity: _Activity, idle_exit_s: float | None
+) -> None:
+    told = asyncio.create_task(stop.get())
+    broken = asyncio.create_task(jobs.failed())
+    try:
+        while not (told.done() or broken.done()):
+            await asyncio.wait(
+                [told, broken], timeout=idle_exit_s and min(idle_exit_s, 5), return_when="FIRST_COMPLETED"
+            )
+            busy = jobs.running_count or jobs.queued_count
+            if idle_exit_s and not busy and activity.idle_s >= idle_exit_s:
+                log.info("nothing to do for %.0f s", activity.idle_s)
+                return
+        if broken.done():
+            raise CannotServe(str(broken.result()))
+    finally:
+        told.cancel()
+        broken.cancel()
+
+
+def _bind(server: grpc.aio.Server, listen: str) -> str:
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise CannotServe(f"Can't listen on {listen}: it is in use, or no address of this machine.")
+    return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
+
+
+def _stop_signal() -> asyncio.Queue[signal.Signals]:
+    """Where SIGTERM and SIGINT arrive."""
+    told: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends the process by itself
+            loop.add_signal_handler(number, told.put_nowait, number)
+    return told

@@ -1,0 +1,161 @@
+"""Requests in: messages of the contract to the jobs room's dataclasses, with everything a request can get wrong."""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from collections.abc import Mapping
+
+from google.api import field_behavior_pb2
+from google.protobuf.message import Message
+from impasto.v1 import image_pb2, job_pb2, stylizer_pb2
+
+from impasto_server import suggest
+from impasto_server.engine import PreviewSpec, Steering
+from impasto_server.jobs import JobSpec, StyleSource
+from impasto_server.recipes import DEFAULT_RECIPE, FILE_PREFIX
+
+from .errors import BadRequest, NotImplementedYet
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+INITIAL_IMAGES = {job_pb2.INITIAL_IMAGE_CONTENT: "content", job_pb2.INITIAL_IMAGE_NOISE: "noise"}
+_PREVIEW_FORMATS = {
+    image_pb2.IMAGE_FORMAT_UNSPECIFIED: "JPEG",
+    image_pb2.IMAGE_FORMAT_JPEG: "JPEG",
+    image_pb2.IMAGE_FORMAT_PNG: "PNG",
+    image_pb2.IMAGE_FORMAT_WEBP: "WEBP",
+}
+
+
+def check_required(message: Message, path: str = "") -> None:
+    """Raises BadRequest for the first REQUIRED field that isn't there, as the contract's own annotations say."""
+    for field in message.DESCRIPTOR.fields:
+        here = f"{path}.{field.name}" if path else field.name
+        value = getattr(message, field.name)
+        required = field_behavior_pb2.REQUIRED in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+        if field.is_repeated:
+            if required and not value:
+                raise BadRequest(here, f"{here} is required and empty.", "FIELD_REQUIRED")
+            if field.message_type and not field.message_type.GetOptions().map_entry:
+                for index, item in enumerate(value):
+                    check_required(item, f"{here}[{index}]")
+        elif field.message_type:
+            if message.HasField(field.name):
+                check_required(value, here)
+            elif required:
+                raise BadRequest(here, f"{here} is required and not set.", "FIELD_REQUIRED")
+        elif required and not value:
+            raise BadRequest(here, f"{here} is required and empty.", "FIELD_REQUIRED")
+
+
+def image_sha256(name: str, field: str) -> str:
+    """The hash in an image's resource name. Raises BadRequest."""
+    collection, _, sha256 = name.partition("/")
+    if collection != "images" or not _SHA256.fullmatch(sha256):
+        raise BadRequest(field, f"{name!r} names no image; expected images/ and 64 hexadecimal digits.")
+    return sha256
+
+
+def job_id(name: str, field: str = "name") -> str:
+    """The id in a job's resource name. Raises BadRequest."""
+    collection, _, found = name.partition("/")
+    if collection != "jobs" or not _is_uuid(found):
+        raise BadRequest(field, f"{name!r} names no job; expected jobs/ and a UUID.")
+    return found
+
+
+def request_id(text: str) -> str:
+    """A checked request id. Raises BadRequest."""
+    if text and not _is_uuid(text):
+        raise BadRequest("request_id", f"request_id is {text!r}; expected a UUID.")
+    return text
+
+
+def job_spec(message: job_pb2.JobSpec, *, gallery: Mapping[str, str], weight_files: bool) -> JobSpec:
+    """A request's spec; `gallery` has content hashes by name. Raises BadRequest, NotImplementedYet."""
+    if message.continue_from:
+        raise NotImplementedYet("This server can't continue another job yet: leave spec.continue_from empty.")
+    parameters = {field.name: value for field, value in message.parameters.ListFields()}
+    if initial_image := parameters.pop("initial_image", None):
+        parameters["initial_image"] = INITIAL_IMAGES.get(initial_image, initial_image)
+    for name in ("style_layers", "content_layers"):
+        if name in parameters:
+            parameters[name] = tuple(parameters[name])
+    weights = parameters.get("weights", "")
+    if weights.startswith(FILE_PREFIX) and not weight_files:
+        raise BadRequest(
+            "spec.parameters.weights",
+            "This server reads no weights from files; its operator can allow that with --allow-weight-files.",
+            "WEIGHTS_UNKNOWN",
+        )
+    return JobSpec(
+        content=image_sha256(message.content, "spec.content"),
+        styles=tuple(_style(style, index, gallery) for index, style in enumerate(message.styles)),
+        recipe=message.recipe or DEFAULT_RECIPE,
+        parameters=parameters,
+        device=message.device or None,
+    )
+
+
+def _style(style: job_pb2.Style, index: int, gallery: Mapping[str, str]) -> StyleSource:
+    path = f"spec.styles[{index}]"
+    weight = style.weight if style.HasField("weight") else 1.0
+    if not (math.isfinite(weight) and weight > 0):
+        raise BadRequest(f"{path}.weight", f"The style's weight is {weight}; expected a number above 0.")
+    match style.WhichOneof("source"):
+        case "image":
+            return StyleSource(image_sha256(style.image, f"{path}.image"), weight=weight)
+        case "gallery_style":
+            name = style.gallery_style
+            if name not in gallery:
+                message = suggest.unknown("style of the gallery", name, gallery)
+                raise BadRequest(f"{path}.gallery_style", message, "STYLE_UNKNOWN")
+            return StyleSource(gallery[name], name, weight)
+    raise BadRequest(path, f"{path} names no picture; expected an image or a gallery_style.", "FIELD_REQUIRED")
+
+
+def steering(request: stylizer_pb2.UpdateJobRequest) -> Steering:
+    """The weights to change. Raises BadRequest."""
+    known = [field.name for field in job_pb2.SteeringWeights.DESCRIPTOR.fields]
+    given = {field.name: value for field, value in request.weights.ListFields()}
+    wanted = list(request.update_mask.paths) or list(given)
+    if not wanted:
+        raise BadRequest("weights", f"There is nothing to change: set one of {', '.join(known)}.")
+    changes = {}
+    for name in wanted:
+        if name not in known:
+            raise BadRequest("update_mask", f"{name!r} can't be steered, only {', '.join(known)}.")
+        if name not in given:
+            raise BadRequest(
+                f"weights.{name}", f"update_mask names {name}, but weights doesn't set it.", "FIELD_REQUIRED"
+            )
+        value = given[name]
+        if not (math.isfinite(value) and value >= 0):
+            raise BadRequest(f"weights.{name}", f"{name} is {value}; expected a number from 0.")
+        changes[name] = value
+    return Steering(**changes)
+
+
+def preview_wish(request: stylizer_pb2.WatchJobRequest) -> tuple[PreviewSpec | None, float]:
+    """Which previews a watcher wants, and the shortest time between two in seconds. Raises BadRequest."""
+    if not request.HasField("previews"):
+        return None, 0.0
+    options = request.previews
+    size, rate, quality = options.max_size_px or 512, options.max_per_second or 4.0, options.quality or 85
+    if not 16 <= size <= 4096:
+        raise BadRequest("previews.max_size_px", f"max_size_px is {size}; expected 16 to 4096.")
+    if not 0 < rate <= 60:
+        raise BadRequest("previews.max_per_second", f"max_per_second is {rate}; expected above 0, up to 60.")
+    if not 1 <= quality <= 100:
+        raise BadRequest("previews.quality", f"quality is {quality}; expected 1 to 100.")
+    if options.format not in _PREVIEW_FORMATS:
+        raise BadRequest("previews.format", "Previews are PNG, JPEG or WebP.")
+    return PreviewSpec(size, _PREVIEW_FORMATS[options.format], quality), 1 / rate
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -1,0 +1,129 @@
+"""Responses out: the jobs room's dataclasses to messages of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from impasto.v1 import image_pb2, job_pb2
+
+from impasto_server.engine import Progressed
+from impasto_server.jobs import Event, Job, JobSpec, Result, State, StateChanged, Watched
+
+from .errors import job_status
+from .requests import INITIAL_IMAGES
+
+ImageLookup = Callable[[str], image_pb2.Image]
+
+_STATES: Mapping[State, job_pb2.Job.State.ValueType] = {
+    state: job_pb2.Job.State.Value(f"STATE_{state.name}") for state in State
+}
+
+
+def image_name(sha256: str) -> str:
+    """The resource name of an image."""
+    return f"images/{sha256}"
+
+
+def job(job: Job, image: ImageLookup) -> job_pb2.Job:
+    """A job as the wire has it."""
+    message = job_pb2.Job(
+        name=f"jobs/{job.id}",
+        spec=_spec(job.spec),
+        state=_STATES[job.state],
+        create_time=_timestamp(job.create_time),
+        attempt=job.attempt,
+        last_sequence=job.last_sequence,
+        device=job.device,
+    )
+    if job.start_time:
+        message.start_time.CopyFrom(_timestamp(job.start_time))
+    if job.end_time:
+        message.end_time.CopyFrom(_timestamp(job.end_time))
+    if job.progress:
+        message.progress.CopyFrom(_progress(job.progress))
+    if job.result:
+        message.result.CopyFrom(_result(job.result, image))
+    if job.error:
+        message.error.CopyFrom(job_status(job.error))
+    return message
+
+
+def event(item: Event | Watched, image: ImageLookup) -> job_pb2.JobEvent:
+    """What a watcher gets."""
+    if isinstance(item, Watched):
+        preview = item.preview
+        return job_pb2.JobEvent(
+            time=_timestamp(item.time),
+            attempt=item.attempt,
+            preview=job_pb2.Preview(
+                data=preview.data,
+                format=image_format(preview.spec.format),
+                width_px=preview.width_px,
+                height_px=preview.height_px,
+                step=preview.step,
+                scale=preview.scale,
+                coalesced=item.coalesced,
+            ),
+        )
+    message = job_pb2.JobEvent(sequence=item.sequence, time=_timestamp(item.time), attempt=item.attempt)
+    match item.body:
+        case Progressed() as progress:
+            message.progress.CopyFrom(_progress(progress))
+        case Result() as result:
+            message.result.CopyFrom(_result(result, image))
+        case StateChanged(state, queue_position, device, error):
+            message.state.state = _STATES[state]
+            message.state.queue_position = queue_position
+            message.state.device = device
+            if error:
+                message.state.error.CopyFrom(job_status(error))
+    return message
+
+
+def image_format(name: str) -> image_pb2.ImageFormat.ValueType:
+    """A codec's format name as the wire has it."""
+    return image_pb2.ImageFormat.Value(f"IMAGE_FORMAT_{name}")
+
+
+def _spec(spec: JobSpec) -> job_pb2.JobSpec:
+    message = job_pb2.JobSpec(content=image_name(spec.content), recipe=spec.recipe, device=spec.device or "")
+    for style in spec.styles:
+        message.styles.add(
+            image=None if style.gallery_style else image_name(style.sha256),
+            gallery_style=style.gallery_style,
+            weight=style.weight,
+        )
+    for name, value in spec.parameters.items():
+        if name == "initial_image":
+            value = next(number for number, word in INITIAL_IMAGES.items() if word == value)
+        if isinstance(value, tuple):
+            getattr(message.parameters, name).extend(value)
+        else:
+            setattr(message.parameters, name, value)
+    return message
+
+
+def _progress(progress: Progressed) -> job_pb2.Progress:
+    losses = progress.losses
+    return job_pb2.Progress(
+        scale=progress.scale,
+        scales=progress.scales,
+        step=progress.step,
+        steps=progress.steps,
+        losses=job_pb2.Losses(content=losses.content, style=losses.style, tv=losses.tv, total=losses.total),
+        steps_per_second=progress.steps_per_second,
+        seconds_left=progress.seconds_left,
+        width_px=progress.width_px,
+        height_px=progress.height_px,
+    )
+
+
+def _result(result: Result, image: ImageLookup) -> job_pb2.Result:
+    return job_pb2.Result(image=image(result.sha256), partial=result.partial, step=result.step)
+
+
+def _timestamp(seconds: float) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromMicroseconds(round(seconds * 1e6))
+    return stamp
