@@ -20,7 +20,7 @@ ARROWS: Mapping[str, frozenset[str]] = {
     ),
     "impasto_server.jobs": frozenset({"impasto_server.engine", "impasto_server.recipes", "impasto_server.suggest"}),
     "impasto_server.engine": frozenset({"impasto_server.nst", "impasto_server.recipes", "impasto_server.codec"}),
-    "impasto_server.nst": frozenset({"impasto_server.recipes"}),
+    "impasto_server.nst": frozenset({"impasto_server.recipes", "impasto_server.suggest"}),
     "impasto_server.recipes": frozenset({"impasto_server.suggest"}),
     "impasto_server.suggest": frozenset(),
     "impasto_server.codec": frozenset(),

@@ -91,7 +91,8 @@ def inspect(path: Path, *, max_pixels: int) -> ImageFacts:
                 "IMAGE_FORMAT_UNSUPPORTED",
                 f"The image's pixels are of kind {image.mode!r}; convert it to RGB or gray, 8 or 16 bits a channel.",
             )
-        if image.getexif().get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8):
+        # Not image.getexif(): a PNG's would decode the pixels to look for EXIF behind them.
+        if Image.Image.getexif(image).get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8):
             width, height = height, width
         name = "JPEG" if image.format == "MPO" else str(image.format)
         return ImageFacts(name, width, height, _has_alpha(image))

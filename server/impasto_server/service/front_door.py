@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,21 +99,19 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
     address = _bind(server, settings.listen)
     stop = _stop_signal()
     async with jobs:
-        await server.start()
-        for name in ("", SERVICE):
-            await health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        log.info("listening on %s", address)
-        on_ready(address)
-        await _until_told(stop, jobs, activity, settings.idle_exit_s)
-        await health.enter_graceful_shutdown()
-        log.info("stopping: %d jobs run, %d wait", jobs.running_count, jobs.queued_count)
-        draining = asyncio.create_task(jobs.drain(settings.drain_s))
-        again = asyncio.create_task(stop.get())
-        await asyncio.wait([draining, again], return_when=asyncio.FIRST_COMPLETED)
-        again.cancel()
-        draining.cancel()
-        jobs.close()
-        await server.stop(grace=2)
+        try:
+            await server.start()
+            for name in ("", SERVICE):
+                await health.set(name, health_pb2.HealthCheckResponse.SERVING)
+            log.info("listening on %s", address)
+            on_ready(address)
+            await _until_told(stop, jobs, activity, settings.idle_exit_s)
+            await health.enter_graceful_shutdown()
+            log.info("stopping: %d jobs run, %d wait", jobs.running_count, jobs.queued_count)
+            await _first_of(jobs.drain(settings.drain_s), stop.get())
+        finally:
+            jobs.close()
+            await server.stop(grace=2)
     log.info("stopped")
 
 
@@ -136,6 +134,14 @@ async def _until_told(
     finally:
         told.cancel()
         broken.cancel()
+
+
+async def _first_of(*coroutines: Coroutine[Any, Any, object]) -> None:
+    """Waits for one of them and drops the others."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
 
 
 def _bind(server: grpc.aio.Server, listen: str) -> str:

@@ -1,0 +1,1 @@
+"""Tests by room; every one of them uses real parts."""

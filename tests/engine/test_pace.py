@@ -1,0 +1,40 @@
+"""Time left is honest: it follows the pixels still to come."""
+
+from __future__ import annotations
+
+import pytest
+
+from impasto_server.engine.pace import Pace
+from impasto_server.recipes import Scale
+
+SCALES = (Scale(64, 64, 10), Scale(128, 128, 5))
+
+
+def test_a_scale_not_yet_reached_is_taken_to_cost_the_same_time_a_pixel() -> None:
+    pace = Pace(SCALES)
+    for _ in range(4):
+        pace.made_step(1, 0.1)
+    assert pace.steps_per_second == pytest.approx(10)
+    assert pace.seconds_left(4) == pytest.approx(6 * 0.1 + 5 * 0.4)
+
+
+def test_the_first_step_of_a_scale_counts_only_until_the_second() -> None:
+    pace = Pace(SCALES)
+    pace.made_step(1, 5.0)
+    assert pace.seconds_left(1) > 40
+    pace.made_step(1, 0.1)
+    assert pace.steps_per_second == pytest.approx(10)
+
+
+def test_the_rate_follows_a_change() -> None:
+    pace = Pace(SCALES)
+    for seconds in (0.1, 0.1, *[0.2] * 30):
+        pace.made_step(2, seconds)
+    assert pace.steps_per_second == pytest.approx(5, rel=0.01)
+
+
+def test_nothing_is_left_at_the_end() -> None:
+    pace = Pace(SCALES)
+    pace.made_step(2, 0.4)
+    assert pace.seconds_left(15) == 0
+    assert pace.seconds_left(14) == pytest.approx(0.4)
