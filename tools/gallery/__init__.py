@@ -1,0 +1,1 @@
+"""Paintings of our own, made from nothing but seeds, that the server offers as styles."""
