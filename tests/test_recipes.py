@@ -8,6 +8,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from impasto_server import recipes
 from impasto_server.recipes import DEFAULT_RECIPE, LAYERS, PARAMETERS, RECIPES, RecipeError, customise, plan
 
@@ -56,10 +57,14 @@ def test_classic_keeps_the_book_s_size_until_another_is_asked_for() -> None:
             "Set either size_px or height_px and width_px, not all of them.",
         ),
         ({"style_layers": []}, "style_layers", "style_layers is empty; expected at least one layer such as 'relu4_1'."),
-        ({"style_layers": ["relu1_1", "relu1_1"]}, "style_layers", "style_layers names a layer twice: relu1_1, relu1_1."),
-        ({"weights": "file:vgg.pt"}, "weights", "weights is 'file:vgg.pt'; expected an absolute path, file:/path/to/vgg19."),
+        ({"style_layers": ["relu1_1"] * 2}, "style_layers", "style_layers names a layer twice: relu1_1, relu1_1."),
+        (
+            {"weights": "file:vgg.pt"},
+            "weights",
+            "weights is 'file:vgg.pt'; expected an absolute path, file:/path/to/vgg19.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_is_refused_by_name_and_range(overrides: dict[str, object], field: str, message: str) -> None:
     with pytest.raises(RecipeError) as refused:
         customise("painterly", overrides)
@@ -67,22 +72,26 @@ def test_what_cannot_be_is_refused_by_name_and_range(overrides: dict[str, object
 
 
 @pytest.mark.parametrize(
-    ("recipe", "overrides", "field", "beginning"),
+    ("overrides", "beginning"),
     [
-        ("painterli", {}, "recipe", "There is no recipe 'painterli'. Did you mean 'painterly'?"),
-        ("classic", {"style_wieght": 1}, "style_wieght", "There is no parameter 'style_wieght'. Did you mean 'style_weight'?"),
-        ("classic", {"content_layers": ["conv4_9"]}, "content_layers", "There is no VGG-19 layer 'conv4_9'. Did you mean 'conv4_"),
-        ("classic", {"weights": "orignal"}, "weights", "There is no source of weights 'orignal'. Did you mean 'original'?"),
-        ("classic", {"initial_image": "nois"}, "initial_image", "There is no initial image 'nois'. Did you mean 'noise'?"),
+        ({"style_wieght": 1}, "There is no parameter 'style_wieght'. Did you mean 'style_weight'?"),
+        ({"content_layers": ["conv4_9"]}, "There is no VGG-19 layer 'conv4_9'. Did you mean 'conv4_"),
+        ({"weights": "orignal"}, "There is no source of weights 'orignal'. Did you mean 'original'?"),
+        ({"initial_image": "nois"}, "There is no initial image 'nois'. Did you mean 'noise'?"),
     ],
-)  # fmt: skip
-def test_a_misspelt_name_is_answered_with_the_nearest(
-    recipe: str, overrides: dict[str, object], field: str, beginning: str
-) -> None:
+)
+def test_a_misspelt_name_is_answered_with_the_nearest(overrides: dict[str, object], beginning: str) -> None:
     with pytest.raises(RecipeError) as refused:
-        customise(recipe, overrides)
-    assert refused.value.field == field
+        customise("classic", overrides)
+    assert refused.value.field in overrides
     assert refused.value.message.startswith(beginning)
+
+
+def test_a_misspelt_recipe_is_answered_with_the_nearest() -> None:
+    with pytest.raises(RecipeError) as refused:
+        customise("painterli", {})
+    assert refused.value.field == "recipe"
+    assert refused.value.message.startswith("There is no recipe 'painterli'. Did you mean 'painterly'?")
 
 
 @given(parameter=st.sampled_from(NUMBERS), value=st.floats() | st.integers())
@@ -131,3 +140,10 @@ def test_layers_carry_the_paper_s_names_from_shallow_to_deep() -> None:
     assert len(LAYERS) == 32
     assert LAYERS[:4] == ("conv1_1", "relu1_1", "conv1_2", "relu1_2")
     assert LAYERS[-1] == "relu5_4"
+
+
+def test_painterly_s_schedule_stretches_with_its_steps_but_the_book_s_does_not() -> None:
+    assert customise("painterly", {"steps": 1600}).decay_every_steps == 10 * RECIPES["painterly"].decay_every_steps
+    assert customise("painterly", {"steps": 1}).decay_every_steps == 1
+    assert customise("painterly", {"steps": 1600, "decay_every_steps": 7}).decay_every_steps == 7
+    assert customise("classic", {"steps": 1000}).decay_every_steps == 50

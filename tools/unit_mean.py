@@ -8,6 +8,7 @@ from pathlib import Path
 
 import skimage.data
 import torch
+
 from impasto_server.nst.pictures import normalised, resized
 from impasto_server.nst.unit_mean import dead_leaves, mean_activations
 from impasto_server.nst.weights import read_convolutions
