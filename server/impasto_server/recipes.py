@@ -92,6 +92,15 @@ class Recipe:
     seed: int = 0
     weights: str = "original"
 
+    @property
+    def longest_px(self) -> int:
+        """Long side of the result."""
+        return self.size_px or max(self.height_px or 0, self.width_px or 0)
+
+    def at_one_scale(self) -> "Recipe":
+        """For what is at its full size already: no coarser scales before it."""
+        return replace(self, coarsest_px=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:

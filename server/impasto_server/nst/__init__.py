@@ -1,7 +1,7 @@
 """The algorithm: tensors in, steps out. No gRPC, no printing, no globals; only `weights` reads files."""
 
 from .devices import Device, DeviceError, list_devices, pick_device
-from .run import Checkpoint, CheckpointError, Losses, Steering, Step
+from .run import Checkpoint, CheckpointError, Losses, Steering, Step, picture
 from .stylize import stylize
 from .vgg import Vgg, load_vgg
 from .weights import WeightsError
@@ -19,5 +19,6 @@ __all__ = [
     "list_devices",
     "load_vgg",
     "pick_device",
+    "picture",
     "stylize",
 ]

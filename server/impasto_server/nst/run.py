@@ -33,6 +33,11 @@ class Steering:
     style_weight: float | None = None
     tv_weight: float | None = None
 
+    def then(self, newer: "Steering") -> "Steering":
+        """Both, one after the other: where both set a weight, the newer one counts."""
+        changes = {name: value for name, value in dataclasses.asdict(newer).items() if value is not None}
+        return dataclasses.replace(self, **changes)
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -142,6 +147,7 @@ class Step:
             {name: getattr(state, name).contiguous().cpu() for name in _TENSORS},
             {
                 "recipe": fingerprint(self._recipe),
+                "step": self.step,
                 "scale": state.scale,
                 "step_in_scale": state.step_in_scale,
                 "adam_steps": state.adam_steps,
@@ -174,6 +180,20 @@ def restored(
         **{name: tensors[name].to(device) for name in _TENSORS},
     )
     return state, Weights(float(meta["content_weight"]), float(meta["style_weight"]), float(meta["tv_weight"]))
+
+
+def begun_from(checkpoint: Checkpoint, size: Scale, device: torch.device) -> State:
+    """The picture and the optimiser's memory of an ended run, at the size of the run that goes on from it."""
+    tensors = {name: checkpoint.tensors[name].to(device) for name in _TENSORS}
+    state = State(scale=-1, step_in_scale=0, adam_steps=int(checkpoint.meta["adam_steps"]), **tensors)
+    if tensors["picture"].shape[-2:] == (size.height_px, size.width_px):
+        return dataclasses.replace(state, scale=0)
+    return state.at_next_scale(size)
+
+
+def picture(checkpoint: Checkpoint) -> Tensor:
+    """What a checkpoint looks like: uint8 (height_px, width_px, 3) RGB on the CPU."""
+    return pictures.shown(checkpoint.tensors["average"])
 
 
 def fingerprint(recipe: Recipe) -> str:

@@ -10,7 +10,7 @@ from impasto_server.recipes import Recipe, Scale, plan
 from . import pictures
 from .devices import fastest_precision
 from .objective import Objective, Style, network_input, objective
-from .run import Checkpoint, State, Steering, Step, Weights, restored
+from .run import Checkpoint, State, Steering, Step, Weights, begun_from, restored
 from .vgg import Vgg
 
 _EPSILON = 1e-8
@@ -24,12 +24,16 @@ def stylize(
     *,
     vgg: Vgg,
     resume: Checkpoint | None = None,
+    begin_from: Checkpoint | None = None,
+    steering: Steering | None = None,
 ) -> Generator[Step, Steering | None, None]:
     """Paint the content in the manner of the styles, a `Step` at a time.
 
     Content and styles: float32 (3, H, W) RGB in [0, 1], at their own resolution, on any device; they are resized
     here. Weights of styles are taken in proportion. `send(Steering(…))` changes weights from the next step on.
     `resume` goes on from a step's checkpoint: with equal inputs, device and thread count, to the same picture.
+    `begin_from` makes another run's last picture and optimiser state the beginning of this one, instead of the
+    recipe's initial image. `steering` changes weights from the first step on that is made here.
 
     Raises `ValueError` for tensors or weights that don't fit, `CheckpointError` for another run's checkpoint.
     """
@@ -37,11 +41,14 @@ def stylize(
     scales = plan(recipe, *content.shape[-2:])
     if recipe.precision == "fastest":
         vgg = vgg.in_precision(fastest_precision(vgg.device))
-    if resume is None:
-        state, weights = State.start(_initial(content, recipe, scales[0], vgg)), Weights.of(recipe)
-    else:
+    weights = Weights.of(recipe)
+    if resume is not None:
         state, weights = restored(resume, recipe, scales, vgg.device)
-    return _steps(content, styles, recipe, scales, vgg, state, weights)
+    elif begin_from is not None:
+        state = begun_from(begin_from, scales[0], vgg.device)
+    else:
+        state = State.start(_initial(content, recipe, scales[0], vgg))
+    return _steps(content, styles, recipe, scales, vgg, state, weights.steered(steering))
 
 
 def _steps(
