@@ -16,10 +16,10 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
-from impasto.v1 import stylizer_pb2, stylizer_pb2_grpc
 
+from impasto.v1 import stylizer_pb2, stylizer_pb2_grpc
 from impasto_server.engine import LocalEngine
-from impasto_server.jobs import BlobStore, Jobs
+from impasto_server.jobs import Jobs, JournalError
 
 from .errors import ErrorInterceptor
 from .images import Images
@@ -49,7 +49,7 @@ class Settings:
     policy: Policy = field(default_factory=Policy)
     max_image_bytes: int = 256 * 2**20
     max_image_pixels: int = 100_000_000
-    drain_s: float = 30.0
+    drain_s: float = 10.0
     idle_exit_s: float | None = None
 
 
@@ -81,13 +81,13 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
     """Serves until SIGTERM or SIGINT, or until idle for long enough. Raises CannotServe.
 
     The first signal drains: health says NOT_SERVING, new jobs are refused, running ones get `drain_s` to end, then
-    watchers are told. A second signal ends at once.
+    watchers are told; what still ran goes on at the next start. A second signal ends at once.
     """
-    blobs = BlobStore(settings.state_dir / "blobs")
-    for forgotten in list(blobs):  # jobs live in memory: nothing refers to these any more
-        blobs.delete(forgotten)
-    jobs = Jobs(LocalEngine(settings.devices), blobs, max_queued=settings.policy.max_queued)
-    images = Images(blobs, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    try:
+        jobs = Jobs(LocalEngine(settings.devices), settings.state_dir, settings.policy.keeping)
+    except JournalError as error:
+        raise CannotServe(str(error)) from error
+    images = Images(jobs.storage, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     activity = _Activity()
     server = grpc.aio.server(interceptors=[activity, ErrorInterceptor()], options=_OPTIONS)
     stylizer_pb2_grpc.add_StylizerServicer_to_server(Stylizer(jobs, images, settings.policy), server)
