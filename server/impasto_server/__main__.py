@@ -83,6 +83,13 @@ DEFAULT_LISTEN = "127.0.0.1:50051"
     type=click.FloatRange(0),
     help="Time for running jobs to end at a stop; what still runs then goes on at the next start.",
 )
+@click.option(
+    "--keepalive-s",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="Time between pings that find out whether a silent client is still there.",
+)
 @click.option("--idle-exit-s", type=click.FloatRange(1), help="Stop by itself after so long without calls and jobs.")
 @click.option("--private", is_flag=True, help="Run as one user's own server: weight files are allowed.")
 @click.option(
@@ -102,6 +109,7 @@ def serve(
     max_image_megapixels: float,
     allow_weight_files: bool,
     drain_s: float,
+    keepalive_s: float,
     idle_exit_s: float | None,
     private: bool,
     log_level: str,
@@ -130,6 +138,7 @@ def serve(
         ),
         max_image_pixels=int(max_image_megapixels * 1e6),
         drain_s=drain_s,
+        keepalive_s=keepalive_s,
         idle_exit_s=idle_exit_s,
     )
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -15,8 +16,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from impasto.v1 import job_pb2, stylizer_pb2
+from impasto.v1 import image_pb2, job_pb2, stylizer_pb2, stylizer_pb2_grpc
 from tests import wire
+from tests.proxy import Proxy
 from tests.server_process import ServerProcess
 
 # 2 scales, long enough to be interrupted, short enough for a test: some 6 s on one core.
@@ -373,3 +375,48 @@ def test_a_full_disk_refuses_new_work_and_loses_nothing(
         time.sleep(2)
         (small_disk / "ballast").unlink()
         assert wire.states(list(wire.watch(server.stub, job.name)))[-1] == "SUCCEEDED"
+
+
+def test_a_stalled_reader_keeps_nobody_waiting(server: ServerProcess, photo_png: bytes) -> None:
+    job = wire.create_job(server.stub, wire.upload(server.stub, photo_png), size_px=160, steps=60)
+    # Large lossless previews fill the stalled reader's flow-control window long before the job ends.
+    wish = image_pb2.PreviewOptions(max_size_px=160, format=image_pb2.IMAGE_FORMAT_PNG, max_per_second=60)
+    stalled = server.stub.WatchJob(stylizer_pb2.WatchJobRequest(name=job.name, previews=wish))
+    first = next(stalled).event
+    assert wire.states(list(wire.watch(server.stub, job.name)))[-1] == "SUCCEEDED"
+    late = [first, *(response.event for response in stalled)]
+    sequences = [event.sequence for event in late if event.sequence]
+    assert sequences == list(range(1, len(sequences) + 1))
+    assert wire.states(late)[-1] == "SUCCEEDED"
+
+
+def test_a_half_open_connection_is_noticed_at_both_ends(tmp_path: Path, photo_png: bytes) -> None:
+    with ServerProcess(tmp_path, "--keepalive-s", "1") as server, Proxy(server.address) as proxy:
+        job = wire.create_job(server.stub, wire.upload(server.stub, photo_png), size_px=128, steps=2000)
+        options = [
+            ("grpc.keepalive_time_ms", 1000),
+            ("grpc.keepalive_timeout_ms", 1000),
+            ("grpc.http2.max_pings_without_data", 0),
+        ]
+        with grpc.insecure_channel(proxy.address, options=options) as channel:
+            call = stylizer_pb2_grpc.StylizerStub(channel).WatchJob(stylizer_pb2.WatchJobRequest(name=job.name))
+            next(call)
+            before = sockets(server)
+            proxy.freeze()
+            with pytest.raises(grpc.RpcError) as caught:
+                list(call)
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+            deadline = time.monotonic() + 10
+            while sockets(server) >= before:
+                assert time.monotonic() < deadline, "the server still holds the dead connection"
+                time.sleep(0.1)
+        wire.cancel(server.stub, job.name)
+
+
+def sockets(server: ServerProcess) -> int:
+    """How many sockets the front door holds."""
+    found = 0
+    for entry in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found += os.readlink(entry).startswith("socket:")
+    return found

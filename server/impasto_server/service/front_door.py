@@ -26,15 +26,6 @@ from .images import Images
 from .stylizer import Policy, Stylizer
 
 SERVICE = stylizer_pb2.DESCRIPTOR.services_by_name["Stylizer"].full_name
-_OPTIONS = [
-    # A client whose cable was pulled is noticed within 40 s; clients may ping as often, and without a call.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    # Two servers on one port would share its calls without a word.
-    ("grpc.so_reuseport", 0),
-]
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +41,7 @@ class Settings:
     max_image_bytes: int = 256 * 2**20
     max_image_pixels: int = 100_000_000
     drain_s: float = 10.0
+    keepalive_s: float = 30.0
     idle_exit_s: float | None = None
 
 
@@ -89,7 +81,7 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
         raise CannotServe(str(error)) from error
     images = Images(jobs.storage, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     activity = _Activity()
-    server = grpc.aio.server(interceptors=[activity, ErrorInterceptor()], options=_OPTIONS)
+    server = grpc.aio.server(interceptors=[activity, ErrorInterceptor()], options=_options(settings.keepalive_s))
     stylizer_pb2_grpc.add_StylizerServicer_to_server(Stylizer(jobs, images, settings.policy), server)
     health = health_aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -142,6 +134,22 @@ async def _first_of(*coroutines: Coroutine[Any, Any, object]) -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
+
+
+def _options(keepalive_s: float) -> list[tuple[str, int]]:
+    every_ms = round(keepalive_s * 1000)
+    return [
+        # A client whose cable was pulled is noticed after one interval and a third of it.
+        ("grpc.keepalive_time_ms", every_ms),
+        ("grpc.keepalive_timeout_ms", every_ms // 3),
+        # Clients may ping a little more often than that, with and without a call; gRPC's own limit is five minutes.
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", every_ms * 2 // 3),
+        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # Two servers on one port would share its calls without a word.
+        ("grpc.so_reuseport", 0),
+    ]
 
 
 def _bind(server: grpc.aio.Server, listen: str) -> str:
