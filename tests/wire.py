@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from PIL import Image
 
 from impasto.v1 import image_pb2, job_pb2, stylizer_pb2, stylizer_pb2_grpc
 
@@ -21,6 +23,13 @@ def upload_messages(data: bytes, *, chunk_bytes: int = 256 * 1024) -> Iterator[s
     yield stylizer_pb2.UploadImageRequest(announcement=announcement)
     for start in range(0, len(data), chunk_bytes):
         yield stylizer_pb2.UploadImageRequest(chunk=data[start : start + chunk_bytes])
+
+
+def png(pixels: Any) -> bytes:
+    """An array of uint8 as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def upload(stub: Stub, data: bytes) -> str:

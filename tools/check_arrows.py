@@ -13,13 +13,15 @@ ROOT = Path(__file__).resolve().parent.parent
 ARROWS: Mapping[str, frozenset[str]] = {
     "impasto": frozenset({"impasto.v1"}),
     "impasto.v1": frozenset(),
-    "impasto_server": frozenset({"impasto_server.service", "impasto"}),
+    "impasto_server": frozenset({"impasto_server.service", "impasto_server.jobs", "impasto"}),
     "impasto_server.service": frozenset(
         {"impasto_server.jobs", "impasto_server.engine", "impasto_server.recipes", "impasto_server.codec",
          "impasto_server.suggest", "impasto_server.gallery", "impasto.v1", "impasto"}
     ),
     "impasto_server.jobs": frozenset({"impasto_server.engine", "impasto_server.recipes", "impasto_server.suggest"}),
-    "impasto_server.engine": frozenset({"impasto_server.nst", "impasto_server.recipes", "impasto_server.codec"}),
+    "impasto_server.engine": frozenset(
+        {"impasto_server.nst", "impasto_server.recipes", "impasto_server.codec", "impasto_server.suggest"}
+    ),
     "impasto_server.nst": frozenset({"impasto_server.recipes", "impasto_server.suggest"}),
     "impasto_server.recipes": frozenset({"impasto_server.suggest"}),
     "impasto_server.suggest": frozenset(),
@@ -49,7 +51,7 @@ FORBIDDEN: Mapping[str, frozenset[str]] = {
     "impasto_server.codec": TORCH | GRPC | {"numpy"},
     "impasto_server.gallery": TORCH | GRPC,
 }
-TORCH_MODULES = {"impasto_server.engine.worker"}
+TORCH_MODULES = {"impasto_server.engine.worker", "impasto_server.engine.painter", "impasto_server.engine.checkpoints"}
 
 
 def room_of(module: str) -> str | None:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import click
 import platformdirs
-from impasto._version import __version__
 
-from .service import CannotServe, Policy, Settings
-from .service import serve as run_server
+from impasto._version import __version__
+from impasto_server.jobs import Keeping
+from impasto_server.service import CannotServe, Policy, Settings
+from impasto_server.service import serve as run_server
 
 DEFAULT_LISTEN = "127.0.0.1:50051"
 
@@ -33,13 +34,32 @@ DEFAULT_LISTEN = "127.0.0.1:50051"
     multiple=True,
     help="cuda:0, mps, cpu; repeat for several. Default: the best there is.",
 )
-@click.option("--state-dir", type=click.Path(path_type=Path), help="Where images are kept while the server runs.")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Where jobs and images are kept.")
 @click.option(
     "--max-queued",
-    default=Policy().max_queued,
+    default=Keeping().max_queued,
     show_default=True,
     type=click.IntRange(1),
     help="Jobs that may wait.",
+)
+@click.option(
+    "--keep-days",
+    default=Keeping().keep_days,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="How long jobs and their pictures are kept after their end.",
+)
+@click.option(
+    "--max-disk",
+    type=click.FloatRange(0.001),
+    help="Gigabytes that images and checkpoints may take; then new work is refused, never what runs.",
+)
+@click.option(
+    "--checkpoint-s",
+    default=Keeping().checkpoint_interval_s,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Time between two checkpoints of a running job.",
 )
 @click.option(
     "--max-size-px",
@@ -58,10 +78,17 @@ DEFAULT_LISTEN = "127.0.0.1:50051"
 @click.option("--allow-weight-files", is_flag=True, help="Let jobs name files of this machine as VGG weights.")
 @click.option(
     "--drain-s",
-    default=30.0,
+    default=10.0,
     show_default=True,
     type=click.FloatRange(0),
-    help="Time for running jobs to end at a stop.",
+    help="Time for running jobs to end at a stop; what still runs then goes on at the next start.",
+)
+@click.option(
+    "--keepalive-s",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="Time between pings that find out whether a silent client is still there.",
 )
 @click.option("--idle-exit-s", type=click.FloatRange(1), help="Stop by itself after so long without calls and jobs.")
 @click.option("--private", is_flag=True, help="Run as one user's own server: weight files are allowed.")
@@ -75,10 +102,14 @@ def serve(
     devices: tuple[str, ...],
     state_dir: Path | None,
     max_queued: int,
+    keep_days: float,
+    max_disk: float | None,
+    checkpoint_s: float,
     max_size_px: int,
     max_image_megapixels: float,
     allow_weight_files: bool,
     drain_s: float,
+    keepalive_s: float,
     idle_exit_s: float | None,
     private: bool,
     log_level: str,
@@ -100,9 +131,14 @@ def serve(
         listen=listen,
         state_dir=state_dir or platformdirs.user_state_path("impasto") / "server",
         devices=devices or ("auto",),
-        policy=Policy(max_size_px, max_queued, weight_files=allow_weight_files or private),
+        policy=Policy(
+            max_size_px,
+            weight_files=allow_weight_files or private,
+            keeping=Keeping(max_queued, keep_days, int(max_disk * 1e9) if max_disk else None, checkpoint_s),
+        ),
         max_image_pixels=int(max_image_megapixels * 1e6),
         drain_s=drain_s,
+        keepalive_s=keepalive_s,
         idle_exit_s=idle_exit_s,
     )
     try:

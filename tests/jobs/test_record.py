@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from impasto_server.engine import Losses, PreviewDemand, Previewed, PreviewSpec, Progressed
-from impasto_server.jobs import Event, Job, JobSpec, State, StateChanged, Stopping, StyleSource, Watched
+from impasto_server.jobs import Event, Job, JobSpec, Journal, State, StateChanged, Stopping, StyleSource, Watched
 from impasto_server.jobs.record import JobRecord
 
 SPEC = PreviewSpec()
 
 
-def new_record() -> JobRecord:
-    return JobRecord(Job("id", JobSpec("c" * 64, (StyleSource("s" * 64),), "draft"), create_time=0.0))
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[JobRecord]:
+    journal = Journal(tmp_path / "journal.sqlite3")
+    found = JobRecord(Job("id", JobSpec("c" * 64, (StyleSource("s" * 64),), "draft"), create_time=0.0), journal)
+    found.create(StateChanged(State.QUEUED), "")
+    found.append(StateChanged(State.RUNNING))
+    yield found
+    journal.close()
 
 
 def step(number: int) -> Progressed:
@@ -25,25 +33,22 @@ def preview(number: int) -> Previewed:
     return Previewed(SPEC, b"picture", 8, 8, number, 1)
 
 
-async def test_a_watcher_that_sleeps_misses_no_event_and_gets_the_newest_preview() -> None:
-    record = new_record()
-    record.append(StateChanged(State.RUNNING))
-    items = record.follow(0, SPEC, interval_s=0.0)
+async def test_a_watcher_that_sleeps_misses_no_event_and_gets_the_newest_preview(record: JobRecord) -> None:
+    items = record.follow(1, SPEC, interval_s=0.0)
     assert isinstance(await anext(items), Event)
     for number in range(1, 6):
         record.append(step(number))
         record.look(preview(number))
     record.append(StateChanged(State.SUCCEEDED))
     rest = [item async for item in items]
-    assert [item.sequence for item in rest if isinstance(item, Event)] == [2, 3, 4, 5, 6, 7]
+    assert [item.sequence for item in rest if isinstance(item, Event)] == [3, 4, 5, 6, 7, 8]
     looks = [item for item in rest if isinstance(item, Watched)]
     assert [(look.preview.step) for look in looks] == [5]
 
 
-async def test_previews_that_were_replaced_are_counted() -> None:
-    record = new_record()
-    record.append(StateChanged(State.RUNNING))
-    items = record.follow(1, SPEC, interval_s=0.0)
+async def test_previews_that_were_replaced_are_counted(record: JobRecord) -> None:
+    items = record.follow(2, SPEC, interval_s=0.0)
+    record.wish(items, PreviewDemand(frozenset({SPEC}), 0.0))
     record.look(preview(1))
     first = await anext(items)
     for number in (2, 3, 4):
@@ -53,27 +58,31 @@ async def test_previews_that_were_replaced_are_counted() -> None:
     assert (first.coalesced, second.coalesced, second.preview.step) == (0, 2, 4)
 
 
-async def test_a_watcher_waits_for_what_comes() -> None:
-    record = new_record()
-    waiting = asyncio.create_task(anext(record.follow(0, None, 0.0)))
+async def test_a_watcher_waits_for_what_comes(record: JobRecord) -> None:
+    waiting = asyncio.create_task(anext(record.follow(2, None, 0.0)))
     await asyncio.sleep(0)
-    record.append(StateChanged(State.QUEUED))
+    record.append(step(1))
     async with asyncio.timeout(1):
-        assert (await waiting).sequence == 1
+        assert (await waiting).sequence == 3
 
 
-async def test_a_watcher_of_a_server_that_goes_is_told_after_what_there_was() -> None:
-    record = new_record()
-    record.append(StateChanged(State.RUNNING))
+async def test_a_watcher_that_comes_late_reads_what_memory_has_let_go(record: JobRecord) -> None:
+    for number in range(1, 1001):
+        record.append(step(number))
+    record.append(StateChanged(State.SUCCEEDED))
+    sequences = [item.sequence async for item in record.follow(0, None, 0.0) if isinstance(item, Event)]
+    assert sequences == list(range(1, 1004))
+
+
+async def test_a_watcher_of_a_server_that_goes_is_told_after_what_there_was(record: JobRecord) -> None:
     record.close()
-    items = record.follow(0, None, 0.0)
-    assert (await anext(items)).sequence == 1
+    items = record.follow(1, None, 0.0)
+    assert (await anext(items)).sequence == 2
     with pytest.raises(Stopping):
         await anext(items)
 
 
-async def test_the_demand_is_what_all_watchers_want_together() -> None:
-    record = new_record()
+async def test_the_demand_is_what_all_watchers_want_together(record: JobRecord) -> None:
     large = PreviewSpec(max_size_px=1024)
     record.wish("a", PreviewDemand(frozenset({SPEC}), 1.0))
     record.wish("b", PreviewDemand(frozenset({large}), 0.1))

@@ -165,7 +165,7 @@ def test_a_broken_download_goes_on_where_it_stood(server: ServerProcess, content
 
 def test_server_info_tells_a_host_everything_its_dialog_needs(server: ServerProcess) -> None:
     info = server.stub.GetServerInfo(stylizer_pb2.GetServerInfoRequest()).server
-    assert [recipe.name for recipe in info.recipes][0] == "painterly"
+    assert info.recipes[0].name == "painterly"
     assert {recipe.name for recipe in info.recipes} >= {"painterly", "classic", "draft"}
     assert len(info.gallery) == 8
     classic = next(recipe for recipe in info.recipes if recipe.name == "classic")

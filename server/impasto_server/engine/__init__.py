@@ -1,6 +1,7 @@
 """Who paints: the Engine protocol (`abc`) and the engine of this machine (`local`). Knows neither gRPC nor jobs."""
 
 from .abc import (
+    Checkpointed,
     DeviceInfo,
     Engine,
     Failed,
@@ -11,6 +12,8 @@ from .abc import (
     PreviewSpec,
     Progressed,
     Report,
+    Steer,
+    Steered,
     Steering,
     Task,
     Worker,
@@ -19,6 +22,7 @@ from .abc import (
 from .local import LocalEngine, LocalWorker
 
 __all__ = [
+    "Checkpointed",
     "DeviceInfo",
     "Engine",
     "Failed",
@@ -31,6 +35,8 @@ __all__ = [
     "Previewed",
     "Progressed",
     "Report",
+    "Steer",
+    "Steered",
     "Steering",
     "Task",
     "Worker",

@@ -21,6 +21,12 @@ class Task:
     styles: tuple[tuple[Path, float], ...]
     recipe: Recipe
     output: Path
+    checkpoint: Path
+    """Written every `checkpoint_interval_s` and at the end; if it is there, the attempt goes on from it."""
+    begin_from: Path | None = None
+    """Another job's checkpoint, whose picture and optimiser state this one begins with."""
+    steerings: tuple[Steer, ...] = ()
+    checkpoint_interval_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +42,14 @@ class Steering:
         changes = {name: value for name, value in asdict(newer).items() if value is not None}
         return replace(self, **changes)
 
-    def applied_to(self, recipe: Recipe) -> Recipe:
-        """The recipe with these weights."""
-        return replace(recipe, **{name: value for name, value in asdict(self).items() if value is not None})
+
+@dataclass(frozen=True, slots=True)
+class Steer:
+    """A numbered change of weights. `step` is the first step made with it; None: the next one, whichever that is."""
+
+    number: int
+    steering: Steering
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +116,21 @@ class Previewed:
 
 
 @dataclass(frozen=True, slots=True)
+class Steered:
+    """A change of weights took effect: `step` was the first one made with it."""
+
+    number: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpointed:
+    """The run could go on from after this step, whatever happens."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The run is over and `Task.output` is written; step 0: it was cancelled before there was a picture."""
 
@@ -120,11 +146,16 @@ class Failed:
     message: str
 
 
-Report = Progressed | Previewed | Finished | Failed
+Report = Progressed | Previewed | Steered | Checkpointed | Finished | Failed
 
 
 class WorkerDied(Exception):
     """The worker ended in the middle of a run. The text says how; the task can be given to another one."""
+
+    def __init__(self, message: str, *, out_of_memory: bool = False) -> None:
+        super().__init__(message)
+        self.out_of_memory = out_of_memory
+        """Whether it went the way processes go when memory runs out."""
 
 
 class Worker(Protocol):
@@ -140,8 +171,8 @@ class Worker(Protocol):
     def run(self, task: Task) -> AsyncGenerator[Report]:
         """Paints. The last report is Finished or Failed. Raises WorkerDied. Closing the iterator ends the run."""
 
-    def steer(self, steering: Steering) -> None:
-        """Changes weights from the next step on."""
+    def steer(self, steer: Steer) -> None:
+        """Changes weights from the next step on; a Steered report says which that was."""
 
     def show(self, demand: PreviewDemand) -> None:
         """Says which previews are wanted; replaces what was said before, and outlasts runs."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from .abc import DeviceInfo, Failed, Finished, PreviewDemand, Report, Steering, Task, WorkerDied
+from .abc import DeviceInfo, Failed, Finished, PreviewDemand, Report, Steer, Task, WorkerDied
 from .pipe import Cancel, Command, Hello, NoDevice, pack, receive
 
 # A worker that hasn't ended its run this long after a cancel is killed; the job's picture is lost then, nothing else.
@@ -108,8 +108,8 @@ class LocalWorker:
             if not ended:  # the reader has gone, or the process has: nothing else may follow on this pipe
                 await self.stop()
 
-    def steer(self, steering: Steering) -> None:
-        self._tell(steering)
+    def steer(self, steer: Steer) -> None:
+        self._tell(steer)
 
     def show(self, demand: PreviewDemand) -> None:
         if demand != self._demand:
@@ -154,12 +154,13 @@ class LocalWorker:
             return await receive(self._process.stdout)
         except (asyncio.IncompleteReadError, ConnectionError):
             code = await self._process.wait()
-            raise WorkerDied(f"The worker on {self._device} {_ending(code)}") from None
+            killed = code == -signal.SIGKILL
+            raise WorkerDied(f"The worker on {self._device} {_ending(code)}", out_of_memory=killed) from None
 
 
 def _ending(code: int) -> str:
     if code == -signal.SIGKILL:
-        return "was killed (by the system when memory runs out, or by hand)"
+        return "was killed"
     if code < 0:
         return f"crashed ({signal.Signals(-code).name})"
-    return f"ended unexpectedly with status {code}; its log says why"
+    return f"ended unexpectedly with status {code}"

@@ -13,7 +13,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from .abc import DeviceInfo, PreviewDemand, Report, Steering, Task
+from .abc import DeviceInfo, PreviewDemand, Report, Steer, Task
 
 _LENGTH = struct.Struct("<Q")
 
@@ -37,7 +37,7 @@ class Cancel:
     """End the run in progress within a step."""
 
 
-Command = Task | Steering | PreviewDemand | Cancel
+Command = Task | Steer | PreviewDemand | Cancel
 Message = Hello | NoDevice | Report
 
 

@@ -3,23 +3,28 @@
 from .blobs import BlobStore, ChecksumMismatch
 from .errors import (
     DeviceUnknown,
+    DiskFull,
     ImageNotFound,
     JobEnded,
     JobNotEnded,
     JobNotFound,
+    NothingToContinue,
     QueueFull,
     Refusal,
     RequestIdReused,
     Stopping,
 )
-from .jobs import Jobs
+from .jobs import Jobs, Keeping
+from .journal import Journal, JournalError
 from .record import Watched
 from .state import Event, Job, JobError, JobSpec, Result, State, StateChanged, StyleSource
+from .storage import Storage
 
 __all__ = [
     "BlobStore",
     "ChecksumMismatch",
     "DeviceUnknown",
+    "DiskFull",
     "Event",
     "ImageNotFound",
     "Job",
@@ -29,6 +34,10 @@ __all__ = [
     "JobNotFound",
     "JobSpec",
     "Jobs",
+    "Journal",
+    "JournalError",
+    "Keeping",
+    "NothingToContinue",
     "QueueFull",
     "Refusal",
     "RequestIdReused",
@@ -36,6 +45,7 @@ __all__ = [
     "State",
     "StateChanged",
     "Stopping",
+    "Storage",
     "StyleSource",
     "Watched",
 ]

@@ -37,6 +37,15 @@ class BlobStore:
         """Where the blob is, if it is there."""
         return self._pinned.get(sha256) or self._folder / sha256[:2] / sha256
 
+    def used_bytes(self) -> int:
+        """What the folder's blobs take, without the pinned ones and those on their way in."""
+        return sum(self.path(sha256).stat().st_size for sha256 in self)
+
+    def touch(self, sha256: str) -> None:
+        """Somebody has just sent it again: it counts as new."""
+        if sha256 not in self._pinned:
+            os.utime(self.path(sha256))
+
     def pin(self, path: Path) -> str:
         """Takes a file of somebody else's in, where it is. Returns its hash."""
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -59,6 +59,18 @@ class QueueFull(Refusal):
         self.retry_after_s = retry_after_s
 
 
+class NothingToContinue(Refusal):
+    """A job is to go on from one that left nothing to go on from."""
+
+    reason = "NOTHING_TO_CONTINUE"
+
+
+class DiskFull(Refusal):
+    """There is no room for new work."""
+
+    reason = "DISK_FULL"
+
+
 class Stopping(Refusal):
     """The server is on its way out."""
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from impasto_server.engine import PreviewDemand, Previewed, PreviewSpec, Steering
+from impasto_server.engine import PreviewDemand, Previewed, PreviewSpec
 
 from .errors import Stopping
+from .journal import Journal
 from .state import Event, EventBody, Job, StateChanged, after
+
+# Events kept in memory for watchers that keep up; those who come later read the journal, so many at a time.
+_RECENT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A preview as one watcher gets it: `coalesced` newer ones replaced since that watcher's last."""
+    """A preview as one watcher gets it: `coalesced` others were replaced since that watcher's last."""
 
     preview: Previewed
     time: float
@@ -36,28 +42,28 @@ class _Look:
 class JobRecord:
     """A job and its past. Only `append` changes it; every watcher sees each event once, in order."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, journal: Journal) -> None:
         self.job = job
-        self.steering = Steering()
-        self._events: list[Event] = []
+        self.queue_position = 0
+        """Place in the queue as its watchers were last told, from 1; 0 when it doesn't wait."""
+        self._journal = journal
+        self._recent: deque[Event] = deque(maxlen=_RECENT)
         self._looks: dict[PreviewSpec, _Look] = {}
         self._changed = asyncio.Event()
         self._wishes: dict[object, PreviewDemand] = {}
         self._closed = False
 
-    @property
-    def queue_position(self) -> int:
-        """Place in the queue as its watchers were last told, from 1; 0 when it doesn't wait."""
-        bodies = (event.body for event in reversed(self._events))
-        return next((body.queue_position for body in bodies if isinstance(body, StateChanged)), 0)
+    def create(self, body: StateChanged, request_id: str) -> None:
+        """The first event, journaled with the job itself. Raises sqlite3.Error."""
+        event, job = self._next(body, None)
+        self._journal.add(job, event, request_id)
+        self._settle(event, job)
 
-    def append(self, body: EventBody, *, attempt: int | None = None) -> Event:
-        """The next event. Raises IllegalTransition."""
-        event = Event(self.job.last_sequence + 1, time.time(), self.job.attempt if attempt is None else attempt, body)
-        self.job = after(self.job, event)
-        self._events.append(event)
-        self._wake()
-        return event
+    def append(self, body: EventBody, *, attempt: int | None = None) -> None:
+        """The next event: journaled, then seen. Raises IllegalTransition, sqlite3.Error; nothing has changed then."""
+        event, job = self._next(body, attempt)
+        self._journal.append(job, event)
+        self._settle(event, job)
 
     def close(self) -> None:
         """The server goes: whoever follows is told, after the events that are there."""
@@ -85,6 +91,9 @@ class JobRecord:
             self._wishes.pop(who, None)
         else:
             self._wishes[who] = demand
+        # A picture nobody looks for any more is not kept.
+        wanted = self.demand.specs
+        self._looks = {spec: look for spec, look in self._looks.items() if spec in wanted}
 
     async def follow(
         self, after_sequence: int, spec: PreviewSpec | None, interval_s: float
@@ -97,16 +106,16 @@ class JobRecord:
         position = after_sequence
         while True:
             changed = self._changed
-            while position < len(self._events):
-                event = self._events[position]
-                position += 1
-                yield event
+            while events := self._events_after(position):
+                for event in events:
+                    position = event.sequence
+                    yield event
             look = self._looks.get(spec) if spec else None
             now = time.monotonic()
             if look and look.number > seen and now >= due:
                 yield Watched(look.preview, look.time, look.attempt, look.number - seen - 1 if seen else 0)
                 seen, due = look.number, now + interval_s
-            if self.job.state.has_ended and position >= len(self._events):
+            if self.job.state.has_ended and position >= self.job.last_sequence:
                 return
             if self._closed:
                 raise Stopping("The server is stopping: the job can't be followed on it any further.")
@@ -116,6 +125,25 @@ class JobRecord:
                     await changed.wait()
             except TimeoutError:
                 continue
+
+    def _next(self, body: EventBody, attempt: int | None) -> tuple[Event, Job]:
+        number = self.job.attempt if attempt is None else attempt
+        event = Event(self.job.last_sequence + 1, time.time(), number, body)
+        return event, after(self.job, event)
+
+    def _settle(self, event: Event, job: Job) -> None:
+        self.job = job
+        self._recent.append(event)
+        if isinstance(event.body, StateChanged):
+            self.queue_position = event.body.queue_position
+        self._wake()
+
+    def _events_after(self, position: int) -> Sequence[Event]:
+        if position >= self.job.last_sequence:
+            return ()
+        if self._recent and self._recent[0].sequence <= position + 1:
+            return tuple(islice(self._recent, position + 1 - self._recent[0].sequence, None))
+        return self._journal.events(self.job.id, position, _RECENT)
 
     def _wake(self) -> None:
         self._changed.set()

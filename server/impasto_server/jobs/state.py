@@ -26,11 +26,11 @@ class State(enum.Enum):
         return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
-# What may follow what. RUNNING follows RUNNING when a worker died and another attempt begins; a job being cancelled
-# may still succeed, if its last step was made before the cancel arrived.
+# What may follow what. RUNNING follows RUNNING when a worker died and another attempt begins; QUEUED follows it when
+# the server died; a job being cancelled may still succeed, if its last step was made before the cancel arrived.
 _NEXT: Mapping[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.QUEUED, State.RUNNING, State.CANCELLED, State.FAILED}),
-    State.RUNNING: frozenset({State.RUNNING, State.CANCELLING, State.SUCCEEDED, State.FAILED}),
+    State.QUEUED: frozenset({State.QUEUED, State.RUNNING, State.CANCELLING, State.CANCELLED, State.FAILED}),
+    State.RUNNING: frozenset({State.RUNNING, State.QUEUED, State.CANCELLING, State.SUCCEEDED, State.FAILED}),
     State.CANCELLING: frozenset({State.CANCELLED, State.SUCCEEDED, State.FAILED}),
 }
 
@@ -53,10 +53,14 @@ class JobSpec:
     recipe: str
     parameters: Mapping[str, object] = field(default_factory=dict)
     device: str | None = None
+    continue_from: str | None = None
+    """Id of the job whose last picture and optimiser state this one begins with."""
 
     def resolved(self) -> Recipe:
         """The recipe with its departures. Raises RecipeError."""
-        return customise(self.recipe, self.parameters)
+        recipe = customise(self.recipe, self.parameters)
+        # What is continued is at its full size already.
+        return recipe.at_one_scale() if self.continue_from else recipe
 
     @property
     def images(self) -> frozenset[str]:
@@ -111,6 +115,8 @@ class Job:
     id: str
     spec: JobSpec
     create_time: float
+    owner: str = ""
+    """Whose it is, as far as the server can tell: queues are fair between owners."""
     state: State = State.QUEUED
     start_time: float | None = None
     end_time: float | None = None

@@ -16,11 +16,13 @@ from impasto_server.codec import ImageError
 from impasto_server.jobs import (
     ChecksumMismatch,
     DeviceUnknown,
+    DiskFull,
     ImageNotFound,
     JobEnded,
     JobError,
     JobNotEnded,
     JobNotFound,
+    NothingToContinue,
     QueueFull,
     RequestIdReused,
     Stopping,
@@ -41,10 +43,6 @@ class BadRequest(ValueError):
         self.reason = reason
 
 
-class NotImplementedYet(Exception):
-    """Part of the contract that this server can't do."""
-
-
 _CODES: dict[type[Exception], tuple[int, str]] = {
     BadRequest: (code_pb2.INVALID_ARGUMENT, ""),
     RecipeError: (code_pb2.INVALID_ARGUMENT, "PARAMETER_INVALID"),
@@ -58,7 +56,8 @@ _CODES: dict[type[Exception], tuple[int, str]] = {
     RequestIdReused: (code_pb2.ALREADY_EXISTS, ""),
     QueueFull: (code_pb2.RESOURCE_EXHAUSTED, ""),
     Stopping: (code_pb2.UNAVAILABLE, ""),
-    NotImplementedYet: (code_pb2.UNIMPLEMENTED, "NOT_IMPLEMENTED"),
+    NothingToContinue: (code_pb2.FAILED_PRECONDITION, ""),
+    DiskFull: (code_pb2.RESOURCE_EXHAUSTED, ""),
 }
 # What kind of name a recipe's field holds decides the reason; the rest are plain parameters.
 _RECIPE_REASONS = {

@@ -16,25 +16,16 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
-from impasto.v1 import stylizer_pb2, stylizer_pb2_grpc
 
+from impasto.v1 import stylizer_pb2, stylizer_pb2_grpc
 from impasto_server.engine import LocalEngine
-from impasto_server.jobs import BlobStore, Jobs
+from impasto_server.jobs import Jobs, JournalError
 
 from .errors import ErrorInterceptor
 from .images import Images
 from .stylizer import Policy, Stylizer
 
 SERVICE = stylizer_pb2.DESCRIPTOR.services_by_name["Stylizer"].full_name
-_OPTIONS = [
-    # A client whose cable was pulled is noticed within 40 s; clients may ping as often, and without a call.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    # Two servers on one port would share its calls without a word.
-    ("grpc.so_reuseport", 0),
-]
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +40,8 @@ class Settings:
     policy: Policy = field(default_factory=Policy)
     max_image_bytes: int = 256 * 2**20
     max_image_pixels: int = 100_000_000
-    drain_s: float = 30.0
+    drain_s: float = 10.0
+    keepalive_s: float = 30.0
     idle_exit_s: float | None = None
 
 
@@ -81,15 +73,15 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
     """Serves until SIGTERM or SIGINT, or until idle for long enough. Raises CannotServe.
 
     The first signal drains: health says NOT_SERVING, new jobs are refused, running ones get `drain_s` to end, then
-    watchers are told. A second signal ends at once.
+    watchers are told; what still ran goes on at the next start. A second signal ends at once.
     """
-    blobs = BlobStore(settings.state_dir / "blobs")
-    for forgotten in list(blobs):  # jobs live in memory: nothing refers to these any more
-        blobs.delete(forgotten)
-    jobs = Jobs(LocalEngine(settings.devices), blobs, max_queued=settings.policy.max_queued)
-    images = Images(blobs, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    try:
+        jobs = Jobs(LocalEngine(settings.devices), settings.state_dir, settings.policy.keeping)
+    except JournalError as error:
+        raise CannotServe(str(error)) from error
+    images = Images(jobs.storage, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     activity = _Activity()
-    server = grpc.aio.server(interceptors=[activity, ErrorInterceptor()], options=_OPTIONS)
+    server = grpc.aio.server(interceptors=[activity, ErrorInterceptor()], options=_options(settings.keepalive_s))
     stylizer_pb2_grpc.add_StylizerServicer_to_server(Stylizer(jobs, images, settings.policy), server)
     health = health_aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -142,6 +134,22 @@ async def _first_of(*coroutines: Coroutine[Any, Any, object]) -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
+
+
+def _options(keepalive_s: float) -> list[tuple[str, int]]:
+    every_ms = round(keepalive_s * 1000)
+    return [
+        # A client whose cable was pulled is noticed after one interval and a third of it.
+        ("grpc.keepalive_time_ms", every_ms),
+        ("grpc.keepalive_timeout_ms", every_ms // 3),
+        # Clients may ping a little more often than that, with and without a call; gRPC's own limit is five minutes.
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", every_ms * 2 // 3),
+        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # Two servers on one port would share its calls without a word.
+        ("grpc.so_reuseport", 0),
+    ]
 
 
 def _bind(server: grpc.aio.Server, listen: str) -> str:

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from impasto.v1 import image_pb2, server_info_pb2, stylizer_pb2
-
 from impasto_server import codec
 from impasto_server.gallery import GALLERY
-from impasto_server.jobs import BlobStore, ImageNotFound
+from impasto_server.jobs import DiskFull, ImageNotFound, Storage
 
 from .errors import BadRequest
 from .responses import image_format, image_name
@@ -21,10 +20,11 @@ CHUNK_BYTES = 256 * 1024
 class Images:
     """Blobs seen as images. `max_bytes` bounds a file, `max_pixels` what its header may promise."""
 
-    def __init__(self, blobs: BlobStore, *, max_bytes: int, max_pixels: int) -> None:
+    def __init__(self, storage: Storage, *, max_bytes: int, max_pixels: int) -> None:
         self.max_bytes = max_bytes
         self.max_pixels = max_pixels
-        self._blobs = blobs
+        self._storage = storage
+        self._blobs = blobs = storage.blobs
         self._facts: dict[str, codec.ImageFacts] = {}
         self.gallery_hashes = {style.name: blobs.pin(style.path) for style in GALLERY}
 
@@ -61,12 +61,22 @@ class Images:
     ) -> tuple[image_pb2.Image, bool]:
         """Stores an upload unless it is known; returns it, and whether it was known.
 
-        Raises BadRequest, ChecksumMismatch, ImageError; nothing of the upload stays then.
+        Raises BadRequest, ChecksumMismatch, ImageError, DiskFull; nothing of the upload stays then.
         """
         sha256, size_bytes = announcement.sha256, announcement.size_bytes
         if sha256 in self._blobs:
+            self._blobs.touch(sha256)
             return self.describe(sha256), True
         self._check_size(size_bytes)
+        self._storage.check_room(size_bytes)
+        try:
+            await self._store(announcement, chunks)
+        except OSError as error:
+            raise DiskFull(f"The server can't keep the image ({error.strerror}): try again later.") from error
+        return self.describe(sha256), False
+
+    async def _store(self, announcement: stylizer_pb2.ImageAnnouncement, chunks: AsyncIterator[bytes]) -> None:
+        sha256, size_bytes = announcement.sha256, announcement.size_bytes
         with self._blobs.incoming() as blob:
             async for chunk in chunks:
                 if len(chunk) > CHUNK_BYTES:
@@ -79,7 +89,6 @@ class Images:
             blob.finish(sha256)
             self._facts[sha256] = await asyncio.to_thread(self._check_image, blob.path)
             await asyncio.to_thread(blob.commit, sha256)
-        return self.describe(sha256), False
 
     async def send(self, sha256: str, offset_bytes: int) -> AsyncIterator[bytes]:
         """The bytes from an offset on. Raises ImageNotFound, BadRequest."""

@@ -6,18 +6,21 @@ import math
 import re
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
+import grpc
 from google.api import field_behavior_pb2
 from google.protobuf.message import Message
-from impasto.v1 import image_pb2, job_pb2, stylizer_pb2
 
+from impasto.v1 import image_pb2, job_pb2, stylizer_pb2
 from impasto_server import suggest
 from impasto_server.engine import PreviewSpec, Steering
 from impasto_server.jobs import JobSpec, StyleSource
 from impasto_server.recipes import DEFAULT_RECIPE, FILE_PREFIX
 
-from .errors import BadRequest, NotImplementedYet
+from .errors import BadRequest
 
+OWNER_METADATA = "impasto-client"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 INITIAL_IMAGES = {job_pb2.INITIAL_IMAGE_CONTENT: "content", job_pb2.INITIAL_IMAGE_NOISE: "noise"}
 _PREVIEW_FORMATS = {
@@ -65,6 +68,14 @@ def job_id(name: str, field: str = "name") -> str:
     return found
 
 
+def owner(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    """Whose request it is: what the client calls itself, else its host. Good for fairness, not for trust."""
+    for key, value in context.invocation_metadata() or ():
+        if key == OWNER_METADATA and isinstance(value, str):
+            return value[:200]
+    return context.peer().rpartition(":")[0]
+
+
 def request_id(text: str) -> str:
     """A checked request id. Raises BadRequest."""
     if text and not _is_uuid(text):
@@ -73,9 +84,7 @@ def request_id(text: str) -> str:
 
 
 def job_spec(message: job_pb2.JobSpec, *, gallery: Mapping[str, str], weight_files: bool) -> JobSpec:
-    """A request's spec; `gallery` has content hashes by name. Raises BadRequest, NotImplementedYet."""
-    if message.continue_from:
-        raise NotImplementedYet("This server can't continue another job yet: leave spec.continue_from empty.")
+    """A request's spec; `gallery` has content hashes by name. Raises BadRequest."""
     parameters = {field.name: value for field, value in message.parameters.ListFields()}
     if initial_image := parameters.pop("initial_image", None):
         parameters["initial_image"] = INITIAL_IMAGES.get(initial_image, initial_image)
@@ -95,6 +104,7 @@ def job_spec(message: job_pb2.JobSpec, *, gallery: Mapping[str, str], weight_fil
         recipe=message.recipe or DEFAULT_RECIPE,
         parameters=parameters,
         device=message.device or None,
+        continue_from=job_id(message.continue_from, "spec.continue_from") if message.continue_from else None,
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from impasto.v1 import image_pb2, job_pb2
 
+from impasto.v1 import image_pb2, job_pb2
 from impasto_server.engine import Progressed
 from impasto_server.jobs import Event, Job, JobSpec, Result, State, StateChanged, Watched
 
@@ -88,6 +88,8 @@ def image_format(name: str) -> image_pb2.ImageFormat.ValueType:
 
 def _spec(spec: JobSpec) -> job_pb2.JobSpec:
     message = job_pb2.JobSpec(content=image_name(spec.content), recipe=spec.recipe, device=spec.device or "")
+    if spec.continue_from:
+        message.continue_from = f"jobs/{spec.continue_from}"
     for style in spec.styles:
         message.styles.add(
             image=None if style.gallery_style else image_name(style.sha256),

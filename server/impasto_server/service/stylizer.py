@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from impasto._version import __version__
 from impasto.v1 import job_pb2, server_info_pb2, stylizer_pb2, stylizer_pb2_grpc
-
 from impasto_server import codec
-from impasto_server.jobs import Jobs
+from impasto_server.jobs import Jobs, Keeping
 from impasto_server.recipes import DEFAULT_RECIPE, INITIAL_IMAGES, LAYERS, PARAMETERS, RECIPES, WEIGHTS, Recipe
 
 from . import requests, responses
@@ -29,8 +28,8 @@ class Policy:
     """What an operator decides."""
 
     max_size_px: int = 2048
-    max_queued: int = 100
     weight_files: bool = False
+    keeping: Keeping = field(default_factory=Keeping)
 
 
 class Stylizer(stylizer_pb2_grpc.StylizerServicer):
@@ -53,7 +52,7 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
                 max_image_bytes=self._images.max_bytes,
                 max_image_pixels=self._images.max_pixels,
                 max_size_px=self._policy.max_size_px,
-                max_queued_jobs=self._policy.max_queued,
+                max_queued_jobs=self._policy.keeping.max_queued,
                 image_formats=[responses.image_format(name) for name in codec.FORMATS],
             ),
             gallery=self._images.gallery(),
@@ -95,7 +94,9 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
             request.spec, gallery=self._images.gallery_hashes, weight_files=self._policy.weight_files
         )
         self._check_result_size(request.spec.parameters)
-        job = await self._jobs.create(spec, requests.request_id(request.request_id))
+        job = await self._jobs.create(
+            spec, owner=requests.owner(context), request_id=requests.request_id(request.request_id)
+        )
         return stylizer_pb2.CreateJobResponse(job=responses.job(job, self._images.describe))
 
     async def GetJob(self, request: stylizer_pb2.GetJobRequest, context: Any) -> Any:  # noqa: N802
@@ -116,7 +117,7 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
 
     async def UpdateJob(self, request: stylizer_pb2.UpdateJobRequest, context: Any) -> Any:  # noqa: N802
         requests.check_required(request)
-        job = self._jobs.steer(requests.job_id(request.name), requests.steering(request))
+        job = await self._jobs.steer(requests.job_id(request.name), requests.steering(request))
         return stylizer_pb2.UpdateJobResponse(job=responses.job(job, self._images.describe))
 
     async def WatchJob(self, request: stylizer_pb2.WatchJobRequest, context: Any) -> AsyncIterator[Any]:  # noqa: N802
@@ -135,12 +136,12 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
 
     async def CancelJob(self, request: stylizer_pb2.CancelJobRequest, context: Any) -> Any:  # noqa: N802
         requests.check_required(request)
-        job = self._jobs.cancel(requests.job_id(request.name))
+        job = await self._jobs.cancel(requests.job_id(request.name))
         return stylizer_pb2.CancelJobResponse(job=responses.job(job, self._images.describe))
 
     async def DeleteJob(self, request: stylizer_pb2.DeleteJobRequest, context: Any) -> Any:  # noqa: N802
         requests.check_required(request)
-        self._jobs.delete(requests.job_id(request.name))
+        await self._jobs.delete(requests.job_id(request.name))
         return stylizer_pb2.DeleteJobResponse()
 
     def _check_result_size(self, parameters: job_pb2.Parameters) -> None:

@@ -1,0 +1,245 @@
+"""Turns a task into reports: makes the steps, takes previews and checkpoints beside them, writes the result."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+
+from impasto_server import codec, nst, recipes, suggest
+
+from . import checkpoints
+from .abc import (
+    Checkpointed,
+    Failed,
+    Finished,
+    Losses,
+    PreviewDemand,
+    Previewed,
+    Progressed,
+    Report,
+    Steer,
+    Steered,
+    Task,
+)
+from .beside import Beside
+from .pace import Pace
+
+# Progress goes out at most this often: a GPU makes hundreds of steps a second, and reading losses waits for it.
+_PROGRESS_INTERVAL_S = 0.05
+
+log = logging.getLogger(__name__)
+
+
+class Wishes(Protocol):
+    """What is asked of the run in progress, read between two steps."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it is to end."""
+
+    @property
+    def demand(self) -> PreviewDemand:
+        """Which previews are wanted."""
+
+    def take_steers(self) -> list[Steer]:
+        """Changes of weights that came since the last call."""
+
+
+class Painter:
+    """Keeps the model between tasks. `report` may be called from several threads."""
+
+    def __init__(self, device: torch.device, wishes: Wishes, report: Callable[[Report], None]) -> None:
+        self._device = device
+        self._wishes = wishes
+        self._report = report
+        self._previews = Beside("previews")
+        self._checkpoints = Beside("checkpoints")
+        self._vgg: tuple[str, nst.Vgg] | None = None
+
+    def load(self, weights: str) -> nst.Vgg:
+        """The network with these weights; kept until others are asked for."""
+        if self._vgg is None or self._vgg[0] != weights:
+            self._vgg = None  # let the old one go before the new one comes
+            self._vgg = (weights, nst.load_vgg(weights, self._device))
+        return self._vgg[1]
+
+    def attempt(self, task: Task) -> Report:
+        """Paints a task and says how it ended."""
+        try:
+            return self._paint(task)
+        except torch.OutOfMemoryError:
+            return self._out_of_memory(task)
+        except nst.WeightsError as error:
+            return Failed("WEIGHTS_UNAVAILABLE", str(error))
+        except codec.ImageError as error:
+            return Failed(error.reason, str(error))
+        except OSError as error:
+            return Failed(
+                "DISK_FULL", f"The picture could not be written: {error}. Free some space and continue the job."
+            )
+        except Exception as error:
+            if isinstance(error, RuntimeError) and "alloc" in str(error):  # the CPU's allocator has no type of its own
+                return self._out_of_memory(task)
+            log.exception("the run failed")
+            return Failed("INTERNAL", f"Painting failed: {error}")
+        finally:
+            self._previews.flush()
+            self._checkpoints.drop()
+
+    def _paint(self, task: Task) -> Report:
+        content = codec.load(task.content, keep_profile=True)
+        tensor = _to_tensor(content.rgb)
+        scales = recipes.plan(task.recipe, *tensor.shape[-2:])
+        resume = self._resumable(task)
+        made = int(resume.meta["step"]) if resume else 0
+        last: nst.Step | None = None
+        if made < task.recipe.steps and not self._wishes.cancelled:
+            for last in self._steps(task, content, tensor, scales, resume):  # noqa: B007 - the last one counts
+                if self._wishes.cancelled:
+                    break
+        if last:
+            # Waits for a checkpoint that is being written, so that the last one stays.
+            self._checkpoints.drop()
+            self._save(last, task.checkpoint)
+            painted, made = _to_image(last), last.step
+        elif resume:
+            painted = Image.fromarray(nst.picture(resume).numpy())
+        else:
+            return Finished(step=0, partial=True)
+        _write(painted, content, task.output)
+        return Finished(made, partial=made < task.recipe.steps)
+
+    def _steps(
+        self,
+        task: Task,
+        content: codec.Picture,
+        tensor: torch.Tensor,
+        scales: tuple[recipes.Scale, ...],
+        resume: nst.Checkpoint | None,
+    ) -> Iterator[nst.Step]:
+        """Makes the steps, reports on them and has previews and checkpoints taken beside them."""
+        made = int(resume.meta["step"]) if resume else 0
+        # What took effect up to the checkpoint is in it.
+        steers = [steer for steer in task.steerings if steer.step is None or steer.step > made]
+        run = nst.stylize(
+            tensor,
+            [
+                (_to_tensor(codec.load(path, icc_profile=content.icc_profile).rgb), weight)
+                for path, weight in task.styles
+            ],
+            task.recipe,
+            vgg=self.load(task.recipe.weights),
+            resume=resume,
+            begin_from=checkpoints.load(task.begin_from) if task.begin_from and not resume else None,
+            steering=self._due(steers, made + 1),
+        )
+        pace = Pace(scales)
+        progress_due = preview_due = checkpoint_due = 0.0
+        step: nst.Step | None = None
+        while True:
+            began = time.monotonic()
+            steers += self._wishes.take_steers()
+            try:
+                step = run.send(self._due(steers, made + 1)) if step else next(run)
+            except StopIteration:
+                return
+            made = step.step
+            now = time.monotonic()
+            pace.made_step(step.scale, now - began)
+            ends_scale = step.step == sum(scale.steps for scale in scales[: step.scale])
+            if now >= progress_due or ends_scale:
+                progress_due = now + _PROGRESS_INTERVAL_S
+                self._report(_progress(step, pace))
+            demand = self._wishes.demand
+            if demand.specs and (now >= preview_due or step.step == step.steps):
+                preview_due = now + demand.interval_s
+                self._previews.offer(functools.partial(self._show, step))
+            if now >= checkpoint_due:
+                # The first step of an attempt is kept at once: an attempt that gets so far has not died in vain.
+                checkpoint_due = now + task.checkpoint_interval_s
+                self._checkpoints.offer(functools.partial(self._save, step, task.checkpoint))
+            yield step
+
+    def _due(self, steers: list[Steer], step: int) -> nst.Steering:
+        """Takes the changes that count from this step on, reports them, and returns what they come to."""
+        found = nst.Steering()
+        for steer in list(steers):
+            if steer.step is None or steer.step <= step:
+                steers.remove(steer)
+                weights = steer.steering
+                found = found.then(
+                    nst.Steering(
+                        content_weight=weights.content_weight,
+                        style_weight=weights.style_weight,
+                        tv_weight=weights.tv_weight,
+                    )
+                )
+                if steer.step is None:
+                    self._report(Steered(steer.number, step))
+        return found
+
+    def _resumable(self, task: Task) -> nst.Checkpoint | None:
+        if not task.checkpoint.exists():
+            return None
+        try:
+            return checkpoints.load(task.checkpoint)
+        except nst.CheckpointError as error:
+            log.warning("%s The job begins again.", error)
+            return None
+
+    def _save(self, step: nst.Step, path: Path) -> None:
+        try:
+            checkpoints.save(step.checkpoint(), path)
+        except OSError as error:  # a full disk must not end what runs
+            log.warning("no checkpoint of step %d: %s", step.step, error)
+        else:
+            self._report(Checkpointed(step.step))
+
+    def _show(self, step: nst.Step) -> None:
+        image = _to_image(step)
+        for spec in self._wishes.demand.specs:
+            small = codec.shrunk(image, spec.max_size_px)
+            data = codec.encode(small, spec.format, quality=spec.quality)
+            self._report(Previewed(spec, data, small.width, small.height, step.step, step.scale))
+
+    def _out_of_memory(self, task: Task) -> Failed:
+        advice = suggest.smaller(task.recipe.longest_px)
+        return Failed("OUT_OF_MEMORY", f"{self._device} ran out of memory at {task.recipe.longest_px} px: {advice}.")
+
+
+def _write(painted: Image.Image, content: codec.Picture, output: Path) -> None:
+    if content.alpha is not None:
+        painted.putalpha(content.alpha.resize(painted.size, Image.Resampling.BILINEAR))
+    output.write_bytes(codec.encode(painted, "PNG", icc_profile=content.icc_profile))
+
+
+def _progress(step: nst.Step, pace: Pace) -> Progressed:
+    losses = step.losses()
+    return Progressed(
+        scale=step.scale,
+        scales=step.scales,
+        step=step.step,
+        steps=step.steps,
+        height_px=step.height_px,
+        width_px=step.width_px,
+        losses=Losses(losses.content, losses.style, losses.tv, losses.total),
+        steps_per_second=pace.steps_per_second,
+        seconds_left=pace.seconds_left(step.step),
+    )
+
+
+def _to_image(step: nst.Step) -> Image.Image:
+    return Image.fromarray(step.image().numpy())
+
+
+def _to_tensor(image: Image.Image) -> torch.Tensor:
+    pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
+    return pixels.permute(2, 0, 1).float() / 255
