@@ -126,23 +126,27 @@ def cable_cuts(cuts: int = 200, seed: int = 3) -> Sequence[Row]:
         while made < cuts and not ended.wait(chance.uniform(0.02, 0.4)):
             made += proxy.cut() > 0
 
-    with fresh_folder() as folder, ServerProcess(folder) as server, Proxy(server.address) as proxy:
-        with impasto.Client(proxy.address) as client:
-            content = client.upload(photo())
-            while made < cuts:
-                job = client.submit(content, "night-swirl", recipe="draft", size_px=96, steps=120)
-                ended = threading.Event()
-                puller = threading.Thread(target=pull, args=(proxy, ended))
-                puller.start()
-                sequences = []
-                for event in job:
-                    reconnects += isinstance(event, impasto.Reconnecting)
-                    if event.sequence:
-                        sequences.append(event.sequence)
-                ended.set()
-                puller.join()
-                gaps += len(set(range(1, max(sequences) + 1)) - set(sequences))
-                repeats += len(sequences) - len(set(sequences)) + (sequences != sorted(sequences))
+    with (
+        fresh_folder() as folder,
+        ServerProcess(folder) as server,
+        Proxy(server.address) as proxy,
+        impasto.Client(proxy.address) as client,
+    ):
+        content = client.upload(photo())
+        while made < cuts:
+            job = client.submit(content, "night-swirl", recipe="draft", size_px=96, steps=120)
+            ended = threading.Event()
+            puller = threading.Thread(target=pull, args=(proxy, ended))
+            puller.start()
+            sequences = []
+            for event in job:
+                reconnects += isinstance(event, impasto.Reconnecting)
+                if event.sequence:
+                    sequences.append(event.sequence)
+            ended.set()
+            puller.join()
+            gaps += len(set(range(1, max(sequences) + 1)) - set(sequences))
+            repeats += len(sequences) - len(set(sequences)) + (sequences != sorted(sequences))
     return [
         at_most(f"cable cut {cuts} times: gaps", gaps, 0, "events", f"{reconnects} reconnects"),
         at_most("  repeats", repeats, 0, "events"),

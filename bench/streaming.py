@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import tempfile
@@ -52,7 +53,7 @@ def first_preview_steps(job: impasto.Job) -> float:
             arrived = time.time()
         elif isinstance(event, impasto.Progress):
             made.append(event.time.timestamp())
-    step_s = statistics.median(later - earlier for earlier, later in zip(made, made[1:], strict=False))
+    step_s = statistics.median(later - earlier for earlier, later in itertools.pairwise(made))
     return 1 + (arrived - made[0]) / step_s
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,8 +117,10 @@ def test_a_job_whose_workers_keep_dying_fails_with_advice(tmp_path: Path, photo_
         ended = wire.get_job(server.stub, job.name)
         assert attempts == 3
         assert wire.states(list(wire.watch(server.stub, job.name)))[-1] == "FAILED"
-        assert "was killed, 3 times at step 1. It probably ran out of memory" in ended.error.message
-        assert "at 128 px: try --size 88." in ended.error.message
+        assert re.search(
+            r"was killed, 3 times at step \d+\. It probably ran out of memory at 128 px: try --size 88\.",
+            ended.error.message,
+        )
         again = wire.create_job(server.stub, ended.spec.content)
         assert wire.states(list(wire.watch(server.stub, again.name)))[-1] == "SUCCEEDED"
 

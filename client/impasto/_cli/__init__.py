@@ -1,0 +1,42 @@
+"""The command line: what is asked, what is answered, and how it exits.
+
+0 done; 1 failed, refused by the server or a file, or nobody reads the output any more; 2 wrong usage, or a value
+that the server doesn't accept; 130 interrupted. A user's mistake never shows a traceback.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from impasto._cli._commands import cli
+from impasto._exceptions import ImpastoError, ParameterError
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Entry point of `impasto`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit code."""
+    try:
+        code = cli.main(args=list(arguments), prog_name="impasto", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("impasto: interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # click answers 1 to this while a command runs; here it is the last flush. Let the next go into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except ImpastoError as error:
+        click.echo(f"impasto: {error}", err=True)
+        return 2 if isinstance(error, ParameterError) else 1
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,43 @@
+"""Options that several commands share, and how their values are read."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+WEIGHTED = re.compile(r"(?P<style>.+):(?P<weight>[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)")
+
+
+def server_option(command: Command) -> Command:
+    """`--server`."""
+    return click.option(
+        "--server",
+        metavar="ADDRESS",
+        help="HOST:PORT, unix:/path or local. Default: IMPASTO_SERVER, the configuration file, a private one.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, one object a line.")(command)
+
+
+def layers(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """`a,b` as a tuple."""
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if not names:
+        raise click.BadParameter("name at least one layer, relu4_1 say.", param=parameter)
+    return names
+
+
+def weighted_style(text: str) -> str | tuple[str, float]:
+    """`NAME:WEIGHT` as a pair; a name or path alone as it is."""
+    if match := WEIGHTED.fullmatch(text):
+        # A drive letter is no style: C:\\picture.png never matches, since its end is no number.
+        return match["style"], float(match["weight"])
+    return text

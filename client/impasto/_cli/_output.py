@@ -1,0 +1,90 @@
+"""Pictures to files: the format is the suffix's, the file appears whole or not at all."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+from PIL import Image
+
+from impasto._exceptions import ImageFileError
+from impasto._images import decode
+
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".ppm": "PPM",
+}
+OPAQUE = ("JPEG", "BMP", "PPM")
+TIMELAPSE_FORMATS = {".gif": "GIF", ".webp": "WEBP"}
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def check_output(path: Path, formats: Iterable[str], sources: Iterable[Path], option: str) -> None:
+    """Refuses, before any work is done, what could not be written afterwards."""
+    hint = f"'{option}'"
+    if path.suffix.lower() not in formats:
+        raise click.BadParameter(
+            f"{path.name} has no suffix that says how to write it; known are {', '.join(formats)}.",
+            param_hint=hint,
+        )
+    if not path.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {path.parent}.", param_hint=hint)
+    if path.is_dir():
+        raise click.BadParameter(f"{path} is a folder.", param_hint=hint)
+    for source in sources:
+        if path.exists() and source.exists() and path.samefile(source):
+            raise click.BadParameter(
+                f"{path} is one of the pictures to read; it is never overwritten.", param_hint=hint
+            )
+
+
+def write_picture(data: bytes, path: Path) -> None:
+    """A server's picture to a file. PNG stays as it came; for JPEG and its like, alpha is laid over white."""
+    format_name = FORMATS[path.suffix.lower()]
+    if format_name == "PNG" and data.startswith(PNG_SIGNATURE):
+        write_whole(path, data)
+        return
+    image = decode(data)
+    if format_name in OPAQUE:
+        image = flatten(image)
+    save_whole(image, path, format_name, quality=95)
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """The picture without alpha, over white."""
+    if not image.has_transparency_data:
+        return image if image.mode in ("RGB", "L") else image.convert("RGB")
+    image, profile = image.convert("RGBA"), image.info.get("icc_profile")
+    white = Image.new("RGBA", image.size, "white")
+    flat = Image.alpha_composite(white, image).convert("RGB")
+    if profile:
+        flat.info["icc_profile"] = profile
+    return flat
+
+
+def save_whole(image: Image.Image, path: Path, format_name: str, **options: object) -> None:
+    """Saves so that a reader never sees half a file."""
+    from io import BytesIO
+
+    buffer = BytesIO()
+    if profile := image.info.get("icc_profile"):
+        options.setdefault("icc_profile", profile)
+    image.save(buffer, format_name, **options)
+    write_whole(path, buffer.getvalue())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes beside the target and moves it there. Raises ImageFileError."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise ImageFileError(f"{path} can't be written: {error.strerror or error}.") from None

@@ -1,0 +1,66 @@
+"""Where a client's calls go, and how the channel behaves: keepalive, backoff, deadlines."""
+
+from dataclasses import dataclass, replace
+
+import grpc
+
+from impasto import _errors
+from impasto._config import ServerChoice
+from impasto._exceptions import ImpastoError, LocalServerError, ServerUnavailableError
+from impasto._local import LocalServer, local_server
+from impasto._reconnect import Reconnect
+
+CALL_TIMEOUT_S = 20.0
+"""Deadline of a call that only asks or tells."""
+TRANSFER_TIMEOUT_S = 600.0
+"""Deadline of an image's upload or download."""
+FIRST_CONTACT_S = 3.0
+"""How long a server that was never heard is tried; a wrong address should not cost a minute."""
+LOCAL_GIVE_UP_S = 2.0
+"""A server on this machine that doesn't answer any more has died; nothing brings it back by itself."""
+
+CHANNEL_OPTIONS = [
+    # Notices a dead connection within 40 s. Our servers allow a ping every 20 s; others strike below 5 min.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # The channel reconnects at our pace (_reconnect.py), not at its own of up to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.use_local_subchannel_pool", 1),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address that a channel can be opened to."""
+
+    address: str
+    local: LocalServer | None
+    reconnect: Reconnect
+
+    def explain(self, error: grpc.RpcError, rpc: str) -> ImpastoError:
+        """The exception for a failed call."""
+        exception = _errors.translate(error, address=self.address, rpc=rpc)
+        silent = type(exception) is ServerUnavailableError and not exception.reason
+        if silent and self.local is not None and not self.local.accepts():
+            return LocalServerError(self.local.died_text())
+        return exception
+
+    def unary_policy(self, heard_before: bool) -> Reconnect:
+        """How long a call that only asks or tells is tried again."""
+        limit_s = self.reconnect.give_up_after_s
+        return replace(
+            self.reconnect, give_up_after_s=min(limit_s, CALL_TIMEOUT_S if heard_before else FIRST_CONTACT_S)
+        )
+
+
+def open_endpoint(choice: ServerChoice, reconnect: Reconnect | None) -> Endpoint:
+    """The chosen server; the private local one is started if it doesn't run, which takes a moment."""
+    if not choice.is_local:
+        return Endpoint(choice.address, None, reconnect or Reconnect())
+    server = local_server()
+    address = server.ensure_running()
+    return Endpoint(address, server, reconnect or Reconnect(give_up_after_s=LOCAL_GIVE_UP_S))

@@ -1,0 +1,171 @@
+"""The private local server: one for all clients of a user, found or started, and clear when it can't be."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import impasto
+from impasto import _local
+from impasto._local import LocalServer, local_server, locked, make_private
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="Unix sockets")
+
+PRINT_INFO = "import impasto; c = impasto.Client(); print(c.server_info().version, c.address)"
+
+
+def server_processes(server: LocalServer) -> list[int]:
+    """Processes that were started to listen on this server's socket."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"impasto_server" in command and os.fsencode(server.address) in command:
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture
+def private(private_state):
+    """A local server that is stopped after the test."""
+    server = local_server()
+    yield server
+    for process in server_processes(server):
+        os.kill(process, signal.SIGKILL)
+
+
+def test_two_clients_that_start_at_once_start_one_server(private, environment):
+    variables = {**environment, "IMPASTO_STATE_DIR": str(private.state_dir)}
+    clients = [
+        subprocess.Popen([sys.executable, "-c", PRINT_INFO], stdout=subprocess.PIPE, text=True, env=variables)
+        for _ in range(3)
+    ]
+    answers = {client.communicate(timeout=60)[0].strip() for client in clients}
+    assert answers == {f"{impasto.__version__} {private.address}"}
+    # The clients are gone; their server isn't.
+    assert len(server_processes(private)) == 1
+    assert private.accepts()
+
+
+def test_a_server_that_exited_is_started_again_by_the_next_call(private):
+    with impasto.Client() as client:
+        client.server_info()
+        (first,) = server_processes(private)
+        os.kill(first, signal.SIGKILL)
+        os.waitpid(first, 0)
+        assert client.server_info().version == impasto.__version__
+        (second,) = server_processes(private)
+    assert first != second
+
+
+def test_a_server_that_dies_while_a_job_is_watched_is_reported_within_seconds(private, photo):
+    with impasto.Client() as client:
+        job = client.submit(photo, "night-swirl", size_px=64, steps=9000)
+        events = job.watch(previews=None)
+        while not isinstance(next(events), impasto.Progress):
+            pass
+        for process in server_processes(private):
+            os.kill(process, signal.SIGKILL)
+        start = time.monotonic()
+        with pytest.raises(impasto.LocalServerError) as caught:
+            list(events)
+        assert time.monotonic() - start < 8
+    assert "stopped answering" in str(caught.value)
+    assert str(private.log_path) in str(caught.value)
+
+
+def test_a_server_that_fails_to_start_shows_the_end_of_its_log(private, monkeypatch):
+    private.log_path.parent.mkdir(parents=True)
+    broken = private.log_path.parent / "broken"
+    broken.mkdir()
+    (broken / "impasto_server.py").write_text("raise SystemExit('the GPU is on fire')")
+    monkeypatch.setenv("PYTHONPATH", str(broken), prepend=os.pathsep)
+    with pytest.raises(impasto.LocalServerError) as caught:
+        impasto.Client().server_info()
+    assert "stopped while it was starting (exit code 1)" in str(caught.value)
+    assert "the GPU is on fire" in str(caught.value)
+    assert str(private.log_path) in str(caught.value)
+
+
+def test_a_server_that_never_answers_is_given_up_and_ended(private, monkeypatch):
+    private.log_path.parent.mkdir(parents=True)
+    broken = private.log_path.parent / "broken"
+    broken.mkdir()
+    (broken / "impasto_server.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setenv("PYTHONPATH", str(broken), prepend=os.pathsep)
+    with pytest.raises(impasto.LocalServerError, match=r"did not answer within 1 s\. Its log is empty"):
+        private.ensure_running(timeout_s=1)
+    assert server_processes(private) == []
+
+
+def test_without_the_server_extra_the_way_out_is_said(private, monkeypatch):
+    monkeypatch.setattr(_local, "SERVER_NEEDS", ("json", "torch_that_is_not_there"))
+    with pytest.raises(impasto.LocalServerError) as caught:
+        impasto.Client().server_info()
+    assert str(caught.value) == (
+        "No server is configured, and a private one can't be started on this machine because "
+        "torch_that_is_not_there is not installed. Install it with `pip install 'impasto[server]'`, "
+        "or set IMPASTO_SERVER to the address of a server (HOST:PORT)."
+    )
+
+
+def test_a_socket_left_behind_by_a_dead_server_is_in_nobodys_way(private):
+    make_private(private.runtime_dir)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(private.socket_path))
+    assert private.socket_path.exists()
+    assert not private.accepts()
+    with impasto.Client() as client:
+        assert client.server_info().version == impasto.__version__
+
+
+def test_only_the_user_may_enter_the_sockets_folder(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o777)
+    make_private(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_link_in_the_folders_place_is_not_trusted(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(impasto.LocalServerError, match="belongs to somebody else"):
+        make_private(tmp_path / "run")
+
+
+def test_a_folder_that_cant_be_made_is_an_error_of_ours(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(impasto.LocalServerError, match="can't be made"):
+        make_private(tmp_path / "file" / "run")
+
+
+def test_the_sockets_name_has_the_version(private):
+    assert impasto.__version__ in private.socket_path.name
+
+
+def test_a_long_state_folder_gets_a_short_socket_and_always_the_same(monkeypatch, tmp_path):
+    monkeypatch.setenv("IMPASTO_STATE_DIR", str(tmp_path / ("x" * 120)))
+    first, second = local_server(), local_server()
+    assert len(os.fsencode(first.socket_path)) < 104
+    assert first == second
+    monkeypatch.setenv("IMPASTO_STATE_DIR", str(tmp_path / ("y" * 120)))
+    assert local_server().socket_path != first.socket_path
+
+
+def test_a_lock_keeps_the_second_out_until_the_first_is_done(tmp_path):
+    code = "from impasto._local import locked; from pathlib import Path; import sys\n"
+    code += "with locked(Path(sys.argv[1])): print('in')"
+    with locked(tmp_path / "l"):
+        other = subprocess.Popen([sys.executable, "-c", code, tmp_path / "l"], stdout=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.communicate(timeout=1.5)
+    assert other.communicate(timeout=10)[0] == "in\n"
