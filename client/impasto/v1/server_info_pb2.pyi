@@ -105,6 +105,7 @@ class Device(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     BUSY_FIELD_NUMBER: _builtins.int
+    STARTING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`cuda:0`, `mps`, `cpu`."""
     description: _builtins.str
@@ -113,6 +114,8 @@ class Device(_message.Message):
     """Its memory in bytes; 0 if unknown."""
     busy: _builtins.bool
     """True while it paints."""
+    starting: _builtins.bool
+    """True for the first seconds of a server, until it is known what the device is; `name` is what was asked for then."""
     def __init__(
         self,
         *,
@@ -120,10 +123,11 @@ class Device(_message.Message):
         description: _builtins.str = ...,
         memory_bytes: _builtins.int = ...,
         busy: _builtins.bool = ...,
+        starting: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy", b"busy", "description", b"description", "memory_bytes", b"memory_bytes", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy", b"busy", "description", b"description", "memory_bytes", b"memory_bytes", "name", b"name", "starting", b"starting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

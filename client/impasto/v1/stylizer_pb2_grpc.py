@@ -147,7 +147,9 @@ class StylizerServicer:
     def WatchJob(self, request, context):
         """Follows a job from where the reader stood. State, progress and result events come exactly once and in order; previews
         are never queued: a reader that falls behind gets the newest. The last event is the terminal state, then the stream ends.
-        Dropping this call changes nothing about the job.
+        Dropping this call changes nothing about the job. Headers are sent at once, so that a silent job can be told from a
+        silent server. A server that stops ends the call with UNAVAILABLE (reason SERVER_STOPPING): watch again with
+        `after_sequence` when it is back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

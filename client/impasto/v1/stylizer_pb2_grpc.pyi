@@ -69,7 +69,9 @@ class StylizerStub:
     WatchJob: _grpc.UnaryStreamMultiCallable[_stylizer_pb2.WatchJobRequest, _stylizer_pb2.WatchJobResponse]
     """Follows a job from where the reader stood. State, progress and result events come exactly once and in order; previews
     are never queued: a reader that falls behind gets the newest. The last event is the terminal state, then the stream ends.
-    Dropping this call changes nothing about the job.
+    Dropping this call changes nothing about the job. Headers are sent at once, so that a silent job can be told from a
+    silent server. A server that stops ends the call with UNAVAILABLE (reason SERVER_STOPPING): watch again with
+    `after_sequence` when it is back.
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_stylizer_pb2.CancelJobRequest, _stylizer_pb2.CancelJobResponse]
     """Stops a job within one step and keeps its latest picture as a partial result. Cancelling twice, or a job that has
@@ -107,7 +109,9 @@ class StylizerAsyncStub(StylizerStub):
     WatchJob: _aio.UnaryStreamMultiCallable[_stylizer_pb2.WatchJobRequest, _stylizer_pb2.WatchJobResponse]  # type: ignore[assignment]
     """Follows a job from where the reader stood. State, progress and result events come exactly once and in order; previews
     are never queued: a reader that falls behind gets the newest. The last event is the terminal state, then the stream ends.
-    Dropping this call changes nothing about the job.
+    Dropping this call changes nothing about the job. Headers are sent at once, so that a silent job can be told from a
+    silent server. A server that stops ends the call with UNAVAILABLE (reason SERVER_STOPPING): watch again with
+    `after_sequence` when it is back.
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_stylizer_pb2.CancelJobRequest, _stylizer_pb2.CancelJobResponse]  # type: ignore[assignment]
     """Stops a job within one step and keeps its latest picture as a partial result. Cancelling twice, or a job that has
@@ -190,7 +194,9 @@ class StylizerServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_stylizer_pb2.WatchJobResponse], _abc.AsyncIterator[_stylizer_pb2.WatchJobResponse]]:
         """Follows a job from where the reader stood. State, progress and result events come exactly once and in order; previews
         are never queued: a reader that falls behind gets the newest. The last event is the terminal state, then the stream ends.
-        Dropping this call changes nothing about the job.
+        Dropping this call changes nothing about the job. Headers are sent at once, so that a silent job can be told from a
+        silent server. A server that stops ends the call with UNAVAILABLE (reason SERVER_STOPPING): watch again with
+        `after_sequence` when it is back.
         """
 
     @_abc_1.abstractmethod

@@ -162,6 +162,10 @@ class Worker(Protocol):
     """One device. It does one run at a time; the other methods speak to the run in progress, if there is one."""
 
     @property
+    def asked_for(self) -> str:
+        """The device's name as the operator gave it."""
+
+    @property
     def info(self) -> DeviceInfo | None:
         """The device; None until the worker has found out."""
 

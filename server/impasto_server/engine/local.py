@@ -42,7 +42,7 @@ class LocalWorker:
     """A process and what it is doing. A process that died is started again for the next run."""
 
     def __init__(self, device: str) -> None:
-        self._device = device
+        self.asked_for = device
         self._info: DeviceInfo | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._hello: asyncio.Task[DeviceInfo] | None = None
@@ -67,11 +67,11 @@ class LocalWorker:
             sys.executable,
             "-m",
             f"{__package__}.worker",
-            self._device,
+            self.asked_for,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
-        self._hello = asyncio.create_task(self._greet(), name=f"hello {self._device}")
+        self._hello = asyncio.create_task(self._greet(), name=f"hello {self.asked_for}")
         # Nobody may be waiting yet; whoever calls ready() or run() is told.
         self._hello.add_done_callback(lambda task: task.cancelled() or task.exception())
 
@@ -128,7 +128,9 @@ class LocalWorker:
             self._impatience = None
 
     def _lose_patience(self) -> None:
-        log.warning("worker %s did not end its run within %.0f s of a cancel: killed", self._device, CANCEL_PATIENCE_S)
+        log.warning(
+            "worker %s did not end its run within %.0f s of a cancel: killed", self.asked_for, CANCEL_PATIENCE_S
+        )
         if self._process and self._process.returncode is None:
             self._process.kill()
 
@@ -141,12 +143,12 @@ class LocalWorker:
         match await self._receive():
             case Hello(device):
                 self._info = device
-                log.info("worker %s: %s (%s)", self._device, device.name, device.description)
+                log.info("worker %s: %s (%s)", self.asked_for, device.name, device.description)
                 return device
             case NoDevice(message):
                 raise WorkerDied(message)
             case other:
-                raise WorkerDied(f"worker {self._device} began with {other!r}")
+                raise WorkerDied(f"worker {self.asked_for} began with {other!r}")
 
     async def _receive(self) -> Any:
         assert self._process and self._process.stdout
@@ -155,7 +157,7 @@ class LocalWorker:
         except (asyncio.IncompleteReadError, ConnectionError):
             code = await self._process.wait()
             killed = code == -signal.SIGKILL
-            raise WorkerDied(f"The worker on {self._device} {_ending(code)}", out_of_memory=killed) from None
+            raise WorkerDied(f"The worker on {self.asked_for} {_ending(code)}", out_of_memory=killed) from None
 
 
 def _ending(code: int) -> str:

@@ -49,6 +49,15 @@ class Keeping:
     checkpoint_interval_s: float = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Something that paints; `starting` until it is known what it is."""
+
+    info: DeviceInfo
+    busy: bool
+    starting: bool
+
+
 class Jobs:
     """All jobs of a server, as its journal has them.
 
@@ -104,10 +113,13 @@ class Jobs:
         """Jobs that are being painted."""
         return len(self._dispatcher.running)
 
-    def devices(self) -> list[tuple[DeviceInfo, bool]]:
-        """Devices known so far, and whether each is busy."""
+    def devices(self) -> list[Device]:
+        """What this server paints on."""
         busy = list(self._dispatcher.running.values())
-        return [(worker.info, worker in busy) for worker in self._engine.workers if worker.info]
+        return [
+            Device(worker.info or DeviceInfo(worker.asked_for, "starting"), worker in busy, worker.info is None)
+            for worker in self._engine.workers
+        ]
 
     async def failed(self) -> BaseException:
         """Waits until a device can't be had; returns the reason."""

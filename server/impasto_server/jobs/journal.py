@@ -88,12 +88,16 @@ class Journal:
             raise JournalError(
                 f"{path} can't be used as a journal ({error}). Move it away to start with an empty one."
             ) from error
+        # A connection of its own, for the syncing thread: a passive checkpoint keeps nobody from writing.
+        self._folder_in = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._folder_in.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         self._syncing: asyncio.Task[None] | None = None
         self._next_sync: asyncio.Task[None] | None = None
         self._sync()
 
     def close(self) -> None:
         """Folds the log in and closes the file."""
+        self._folder_in.close()
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._database.close()
         self._lock.close()
@@ -190,12 +194,7 @@ class Journal:
         finally:
             os.close(descriptor)
         if size_bytes > _CHECKPOINT_BYTES:
-            # A connection of its own: a passive checkpoint keeps nobody from writing.
-            helper = sqlite3.connect(self._path)
-            try:
-                helper.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            finally:
-                helper.close()
+            self._folder_in.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -59,9 +59,13 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
             queued_jobs=self._jobs.queued_count,
             running_jobs=self._jobs.running_count,
         )
-        for device, busy in self._jobs.devices():
+        for device in self._jobs.devices():
             info.devices.add(
-                name=device.name, description=device.description, memory_bytes=device.memory_bytes, busy=busy
+                name=device.info.name,
+                description=device.info.description,
+                memory_bytes=device.info.memory_bytes,
+                busy=device.busy,
+                starting=device.starting,
             )
         return stylizer_pb2.GetServerInfoResponse(server=info)
 
@@ -69,6 +73,8 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
         first = await anext(aiter(request_iterator), None)
         if first is None or first.WhichOneof("part") != "announcement":
             raise BadRequest("announcement", "An upload begins with an announcement.", "FIELD_REQUIRED")
+        if first.announcement.sha256 and first.announcement.size_bytes == 0:
+            raise codec.ImageError("IMAGE_EMPTY", "The file is empty (0 bytes): it is no image.")
         requests.check_required(first.announcement, "announcement")
         requests.image_sha256(responses.image_name(first.announcement.sha256), "announcement.sha256")
         chunks = (message.chunk async for message in request_iterator)
@@ -125,12 +131,10 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
         if request.after_sequence < 0:
             raise BadRequest("after_sequence", f"after_sequence is {request.after_sequence}; expected 0 or more.")
         spec, interval_s = requests.preview_wish(request)
-        items = self._jobs.watch(
-            requests.job_id(request.name),
-            after_sequence=request.after_sequence,
-            spec=spec,
-            interval_s=interval_s,
-        )
+        name = requests.job_id(request.name)
+        self._jobs.get(name)  # what is refused is refused before the headers, which the client takes for a yes
+        await context.send_initial_metadata(())
+        items = self._jobs.watch(name, after_sequence=request.after_sequence, spec=spec, interval_s=interval_s)
         async for item in items:
             yield stylizer_pb2.WatchJobResponse(event=responses.event(item, self._images.describe))
 
