@@ -8,13 +8,14 @@ BUF_VERSION := 1.75.0
 BUF := build/buf/node_modules/.bin/buf
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format proto bench gallery clean
+.PHONY: help install demo test check format proto bench bench-faults gallery clean
 
 help:
 	@echo "make demo     paint two photos over the real gRPC path; results in build/demo/"
 	@echo "make test     run all tests"
 	@echo "make check    lint, types, contract, stub drift, import arrows"
 	@echo "make bench    measure against the goals; results in build/bench/"
+	@echo "make bench-faults  kill and cut things for half an hour; nothing may be lost"
 	@echo "make install  set up .venv (the other targets do it by themselves)"
 	@echo "make proto    write the stubs from proto/"
 	@echo "make gallery  paint the style gallery again"
@@ -65,6 +66,9 @@ proto: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench
+
+bench-faults: $(INSTALLED)
+	$(BIN)/python -m bench faults
 
 gallery: $(INSTALLED)
 	$(BIN)/python -m tools.gallery

@@ -142,6 +142,8 @@ def _options(keepalive_s: float) -> list[tuple[str, int]]:
         # A client whose cable was pulled is noticed after one interval and a third of it.
         ("grpc.keepalive_time_ms", every_ms),
         ("grpc.keepalive_timeout_ms", every_ms // 3),
+        # Without this, a ping that isn't answered is given a minute, whatever the keepalive's own timeout says.
+        ("grpc.http2.ping_timeout_ms", every_ms // 3),
         # Clients may ping a little more often than that, with and without a call; gRPC's own limit is five minutes.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", every_ms * 2 // 3),
         ("grpc.http2.max_ping_strikes", 0),
