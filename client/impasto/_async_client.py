@@ -20,6 +20,7 @@ from impasto._endpoint import (
 from impasto._events import StoredImage, read_image
 from impasto._exceptions import ImpastoError
 from impasto._images import Picture, Upload, encode
+from impasto._owner import signed
 from impasto._reconnect import Backoff, Reconnect
 from impasto._requests import JobOptions, Styles
 from impasto._server_info import GalleryStyle, ServerInfo, read_server_info
@@ -168,17 +169,23 @@ class AsyncClient:
             if self._open is None:
                 endpoint = await asyncio.to_thread(open_endpoint, self._choice, self._reconnect)
                 channel = grpc.aio.insecure_channel(endpoint.address, options=CHANNEL_OPTIONS)
-                self._open = endpoint, channel, stylizer_pb2_grpc.StylizerStub(channel)
+                self._open = endpoint, channel, signed(stylizer_pb2_grpc.StylizerStub(channel))
                 self._heard = endpoint.local is not None
             return self._open
 
     def _policy(self) -> Reconnect:
         return self._open[0].reconnect if self._open else self._reconnect or Reconnect()
 
+    async def _revive(self) -> None:
+        """Starts the private server again if it died."""
+        if (local := (await self._opened())[0].local) is not None:
+            await asyncio.to_thread(local.ensure_running)
+
     async def _call(self, rpc: str, call: "Call[Answer]") -> Answer:
         """Makes a call, again and again while contact is lost: all of our unary calls can be repeated."""
         endpoint, _, stub = await self._opened()
         backoff = Backoff(endpoint.unary_policy(self._heard))
+        started = False
         while True:
             try:
                 answer = await call(stub)
@@ -189,9 +196,11 @@ class AsyncClient:
                     delay_s = backoff.next_delay_s(exception.retry_after_s)
                 if delay_s is None:
                     raise exception from None
-                if endpoint.local is not None and backoff.retries == 1:
+                if endpoint.local is not None and not started:
                     # It may have exited for lack of work since we last spoke.
                     await asyncio.to_thread(endpoint.local.ensure_running)
+                    started = True
+                    backoff.contact()
                 else:
                     await asyncio.sleep(delay_s)
             else:

@@ -3,17 +3,17 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import grpc
 
 from impasto import _errors, _requests
 from impasto._endpoint import CALL_TIMEOUT_S
 from impasto._events import JobEvent, JobState, Reconnecting
-from impasto._exceptions import ResultTimeoutError
+from impasto._exceptions import LocalServerError, ResultTimeoutError
 from impasto._job_record import JobRecord
 from impasto._reconnect import Follower
-from impasto._requests import PreviewOptions
+from impasto._requests import JobOptions, PreviewOptions
 from impasto.v1 import job_pb2, stylizer_pb2
 
 if TYPE_CHECKING:
@@ -94,6 +94,13 @@ class AsyncJob(JobRecord):
         self._take(response.job)
         return self
 
+    async def continue_with(self, **options: Unpack[JobOptions]) -> "AsyncJob":
+        """A new job that goes on from where this one ended; see `Job.continue_with`."""
+        _requests.check_options(options, "continue_with")
+        request = _requests.continue_request(self._message, options)
+        response = await self._client._call("CreateJob", lambda stub: stub.CreateJob(request, timeout=CALL_TIMEOUT_S))
+        return AsyncJob(self._client, response.job)
+
     async def delete(self) -> None:
         """Makes the server forget the job and its result. Raises JobStateError while it isn't ended."""
         request = stylizer_pb2.DeleteJobRequest(name=self.name)
@@ -136,6 +143,9 @@ class AsyncWatch(AsyncIterator[JobEvent]):
             if self._wait_s:
                 await asyncio.sleep(min(self._wait_s, self._left_s() or self._wait_s))
                 self._wait_s = 0.0
+            if self._follower.must_revive and not self._closed:
+                await self._client._revive()
+                self._follower.revived()
             if self._closed or self._follower.ended:
                 self.close()
                 raise StopAsyncIteration
@@ -193,7 +203,7 @@ class AsyncWatch(AsyncIterator[JobEvent]):
             # Somebody asked for events after the last one.
             self._follower.ended = True
         elif not self._follower.ended:
-            return self._reconnect("the server closed the stream", None)
+            return self._retry(self._follower.lost("the server closed the stream"))
         return None
 
     async def _lost(self, error: grpc.RpcError) -> JobEvent | None:
@@ -207,12 +217,14 @@ class AsyncWatch(AsyncIterator[JobEvent]):
         exception = await self._client._explain(error, "WatchJob")
         if not _errors.is_lost_contact(error):
             raise exception from None
-        event = self._reconnect(error.details() or exception.message, exception.retry_after_s)
+        if isinstance(exception, LocalServerError):
+            event = self._follower.died()
+        else:
+            event = self._follower.lost(error.details() or exception.message, exception.retry_after_s)
         if event is None:
             raise exception from None
-        return event
+        return self._retry(event)
 
-    def _reconnect(self, error: str, retry_after_s: float | None) -> Reconnecting | None:
-        event = self._follower.lost(error, retry_after_s)
+    def _retry(self, event: Reconnecting | None) -> Reconnecting | None:
         self._wait_s = event.delay_s if event else 0.0
         return event

@@ -21,6 +21,7 @@ from impasto._events import StoredImage, read_image
 from impasto._exceptions import ImpastoError
 from impasto._images import Picture, Upload, encode
 from impasto._job import Job
+from impasto._owner import signed
 from impasto._reconnect import Backoff, Reconnect
 from impasto._requests import JobOptions, Styles
 from impasto._server_info import GalleryStyle, ServerInfo, read_server_info
@@ -170,14 +171,20 @@ class Client:
             if self._open is None:
                 endpoint = open_endpoint(self._choice, self._reconnect)
                 channel = grpc.insecure_channel(endpoint.address, options=CHANNEL_OPTIONS)
-                self._open = endpoint, channel, stylizer_pb2_grpc.StylizerStub(channel)
+                self._open = endpoint, channel, signed(stylizer_pb2_grpc.StylizerStub(channel))
                 self._heard = endpoint.local is not None
             return self._open
+
+    def _revive(self) -> None:
+        """Starts the private server again if it died."""
+        if (local := self._opened()[0].local) is not None:
+            local.ensure_running()
 
     def _call(self, rpc: str, call: Call[Answer]) -> Answer:
         """Makes a call, again and again while contact is lost: all of our unary calls can be repeated."""
         endpoint, _, stub = self._opened()
         backoff = Backoff(endpoint.unary_policy(self._heard))
+        started = False
         while True:
             try:
                 answer = call(stub)
@@ -188,9 +195,11 @@ class Client:
                     delay_s = backoff.next_delay_s(exception.retry_after_s)
                 if delay_s is None:
                     raise exception from None
-                if endpoint.local is not None and backoff.retries == 1:
+                if endpoint.local is not None and not started:
                     # It may have exited for lack of work since we last spoke.
                     endpoint.local.ensure_running()
+                    started = True
+                    backoff.contact()
                 else:
                     time.sleep(delay_s)
             else:

@@ -16,13 +16,15 @@ TRANSFER_TIMEOUT_S = 600.0
 """Deadline of an image's upload or download."""
 FIRST_CONTACT_S = 3.0
 """How long a server that was never heard is tried; a wrong address should not cost a minute."""
-LOCAL_GIVE_UP_S = 2.0
-"""A server on this machine that doesn't answer any more has died; nothing brings it back by itself."""
+LOCAL_GIVE_UP_S = 5.0
+"""A server on this machine that runs answers at once; one that died is started again."""
 
 CHANNEL_OPTIONS = [
     # Notices a dead connection within 40 s. Our servers allow a ping every 20 s; others strike below 5 min.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # Without this, a ping that isn't answered is given a minute, whatever the keepalive's own timeout says.
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     # The channel reconnects at our pace (_reconnect.py), not at its own of up to two minutes.

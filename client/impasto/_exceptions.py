@@ -93,7 +93,7 @@ class ImageNotFoundError(NotFoundError):
 
 
 class JobStateError(ImpastoError):
-    """The job has ended (and can't be steered), or hasn't (and can't be deleted)."""
+    """The job has ended (and can't be steered), or hasn't (and can't be deleted or continued)."""
 
 
 class JobError(ImpastoError):

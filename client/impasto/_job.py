@@ -4,17 +4,17 @@ import threading
 import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import grpc
 
 from impasto import _errors, _requests
 from impasto._endpoint import CALL_TIMEOUT_S
 from impasto._events import JobEvent, JobState, Reconnecting
-from impasto._exceptions import ResultTimeoutError
+from impasto._exceptions import LocalServerError, ResultTimeoutError
 from impasto._job_record import JobRecord
 from impasto._reconnect import Follower
-from impasto._requests import PreviewOptions
+from impasto._requests import JobOptions, PreviewOptions
 from impasto.v1 import job_pb2, stylizer_pb2
 
 if TYPE_CHECKING:
@@ -100,6 +100,17 @@ class Job(JobRecord):
         self._take(self._client._call("UpdateJob", lambda stub: stub.UpdateJob(request, timeout=CALL_TIMEOUT_S)).job)
         return self
 
+    def continue_with(self, **options: Unpack[JobOptions]) -> "Job":
+        """A new job that goes on from this one's last picture and optimiser state, and returns at once.
+
+        It is asked for what this one was, but for the options: those of `Client.submit`. `steps` are steps to make
+        on top. Raises JobStateError while this job hasn't ended, or if it ended before its first step.
+        """
+        _requests.check_options(options, "continue_with")
+        request = _requests.continue_request(self._message, options)
+        response = self._client._call("CreateJob", lambda stub: stub.CreateJob(request, timeout=CALL_TIMEOUT_S))
+        return Job(self._client, response.job)
+
     def delete(self) -> None:
         """Makes the server forget the job and its result. Raises JobStateError while it isn't ended."""
         request = stylizer_pb2.DeleteJobRequest(name=self.name)
@@ -143,6 +154,9 @@ class Watch(Iterator[JobEvent]):
             if self._wait_s:
                 self._closed.wait(min(self._wait_s, self._left_s() or self._wait_s))
                 self._wait_s = 0.0
+            if self._follower.must_revive and not self._closed.is_set():
+                self._client._revive()
+                self._follower.revived()
             if self._closed.is_set() or self._follower.ended:
                 self.close()
                 raise StopIteration
@@ -195,7 +209,7 @@ class Watch(Iterator[JobEvent]):
                 # Somebody asked for events after the last one.
                 self._follower.ended = True
             elif not self._follower.ended:
-                return self._reconnect("the server closed the stream", None)
+                return self._retry(self._follower.lost("the server closed the stream"))
             return None
 
     def _lost(self, error: grpc.RpcError) -> JobEvent | None:
@@ -209,12 +223,14 @@ class Watch(Iterator[JobEvent]):
         exception = self._client._explain(error, "WatchJob")
         if not _errors.is_lost_contact(error):
             raise exception from None
-        event = self._reconnect(error.details() or exception.message, exception.retry_after_s)
+        if isinstance(exception, LocalServerError):
+            event = self._follower.died()
+        else:
+            event = self._follower.lost(error.details() or exception.message, exception.retry_after_s)
         if event is None:
             raise exception from None
-        return event
+        return self._retry(event)
 
-    def _reconnect(self, error: str, retry_after_s: float | None) -> Reconnecting | None:
-        event = self._follower.lost(error, retry_after_s)
+    def _retry(self, event: Reconnecting | None) -> Reconnecting | None:
         self._wait_s = event.delay_s if event else 0.0
         return event

@@ -3,58 +3,66 @@
 It listens on a Unix socket in a folder that only the user can enter; the file system is its access control.
 On Windows it listens on a loopback port that is written to a file. What is missing there: a token beside the
 port, since any user of that machine can reach a loopback port.
+
+Each version has its own socket, but all versions keep their jobs in one state folder, which one server holds at a
+time. So a starter first ends what an older version left running; its unfinished jobs are in the journal and go on.
 """
 
 import contextlib
-import hashlib
 import importlib.util
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
 import grpc
 
 from impasto._config import SERVER_VARIABLE, STATE_DIR_VARIABLE
 from impasto._exceptions import LocalServerError
+from impasto._owner import signed
+from impasto._runtime_dir import POSIX, is_locked, lock, locked, make_private, short_enough, user_runtime_dir
 from impasto._version import __version__
 from impasto.v1 import stylizer_pb2, stylizer_pb2_grpc
 
 IDLE_EXIT_S = 900
 START_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 15.0
+"""A server that is told to stop gives its jobs 10 s. After this it is killed, which loses nothing either."""
 POLL_S = 0.05
 LOG_LINES = 20
-# sockaddr_un.sun_path is 108 bytes on Linux and 104 on macOS, with the final NUL.
-LONGEST_SOCKET_PATH = 103
 SERVER_NEEDS = ("impasto_server", "torch", "numpy", "safetensors", "grpc_health", "grpc_reflection")
-POSIX = os.name == "posix"
 
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """Where this version's private local server is, whether it runs or not."""
+    """Where a version's private local server is, whether it runs or not."""
 
     runtime_dir: Path
     """Socket and lock; belongs to the user alone."""
     log_path: Path
     state_dir: Path | None
     """Passed on to the server; None means the server's own default."""
+    version: str = __version__
 
     @property
     def socket_path(self) -> Path:
-        """The version is in the name, so that an upgrade starts its own server beside the old one."""
-        return self.runtime_dir / f"server-{__version__}.sock"
+        """The version is in the name, so that a client never talks to an older server by accident."""
+        return self.runtime_dir / f"server-{self.version}.sock"
 
     @property
     def port_path(self) -> Path:
         """Windows only: where the server's port is written."""
-        return self.runtime_dir / f"server-{__version__}.port"
+        return self.runtime_dir / f"server-{self.version}.port"
+
+    @property
+    def pid_path(self) -> Path:
+        """Where the starter writes the server's process id; locked for as long as that process lives."""
+        return self.runtime_dir / f"server-{self.version}.pid"
 
     @property
     def address(self) -> str:
@@ -71,10 +79,11 @@ class LocalServer:
         make_private(self.runtime_dir)
         if self.accepts():
             return self.wait_until_serving(None, timeout_s)
-        with locked(self.runtime_dir / f"server-{__version__}.lock"):
+        with locked(self.runtime_dir / "server.lock"):
             # Another client may have started it while we waited for the lock.
             if self.accepts():
                 return self.wait_until_serving(None, timeout_s)
+            self.make_way()
             return self.start(timeout_s)
 
     def accepts(self) -> bool:
@@ -103,6 +112,9 @@ class LocalServer:
                 f"{SERVER_VARIABLE} to the address of a server (HOST:PORT)."
             )
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        # What the one before said last may be why it died.
+        with contextlib.suppress(FileNotFoundError):
+            self.log_path.replace(self.log_path.with_suffix(".log.1"))
         if POSIX:
             self.socket_path.unlink(missing_ok=True)
             listen = self.address
@@ -116,14 +128,61 @@ class LocalServer:
         command += ["--idle-exit-s", str(IDLE_EXIT_S)]
         if self.state_dir is not None:
             command += ["--state-dir", str(self.state_dir)]
-        with self.log_path.open("wb") as log:
+        with self.log_path.open("wb") as log, self.pid_path.open("wb") as pid:
+            if POSIX:
+                # The server inherits the open file, and with it the lock, which the system lets go of at its death.
+                lock(pid)
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[pid.fileno()] if POSIX else [],
             )
+            pid.write(b"%d" % process.pid)
         address = self.wait_until_serving(process, timeout_s)
         # It is meant to outlive us: without this, Popen warns that it still runs when it is forgotten.
         process.returncode = 0
         return address
+
+    def make_way(self) -> None:
+        """Ends what other versions left running, and waits for one of this version that is stopping.
+
+        Raises LocalServerError if a newer version runs. The caller holds the lock.
+        """
+        for path in sorted(self.runtime_dir.glob("server-*.pid")):
+            other = replace(self, version=path.stem.removeprefix("server-"))
+            if other.process_id() is None:
+                continue
+            if release(other.version) > release(self.version):
+                raise LocalServerError(
+                    f"A private server of Impasto {other.version} runs, which is newer than this client "
+                    f"({self.version}), and there is one at a time. Update this client, or give it a folder of "
+                    f"its own with {STATE_DIR_VARIABLE}."
+                )
+            other.end()
+
+    def process_id(self) -> int | None:
+        """Its process, listening or on its way out; None if it doesn't live."""
+        try:
+            with self.pid_path.open("rb") as file:
+                lives = is_locked(file) if POSIX else self.accepts()
+                return int(file.read()) if lives else None
+        except (OSError, ValueError):
+            return None
+
+    def end(self, timeout_s: float = END_TIMEOUT_S) -> None:
+        """Tells it to stop and waits until it has; what takes too long is killed."""
+        for number in (signal.SIGTERM, getattr(signal, "SIGKILL", signal.SIGTERM)):
+            deadline = time.monotonic() + timeout_s
+            if (process_id := self.process_id()) is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process_id, number)
+            while self.process_id() is not None and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+        for path in (self.socket_path, self.port_path, self.pid_path):
+            path.unlink(missing_ok=True)
 
     def wait_until_serving(self, process: "subprocess.Popen[bytes] | None", timeout_s: float) -> str:
         """Waits until the server answers a call, or raises LocalServerError with the end of its log."""
@@ -155,13 +214,19 @@ class LocalServer:
     def died_text(self) -> str:
         """What to tell a user whose server was there and isn't any more."""
         return (
-            f"The private local server stopped answering; the next command or call starts a new one.{self.log_tail()}"
+            "The private local server stopped answering. The next command or call starts a new one, "
+            f"and unfinished jobs go on.{self.log_tail()}"
         )
 
 
 def missing_server_modules() -> list[str]:
     """What the server needs and this Python lacks."""
     return [name for name in SERVER_NEEDS if importlib.util.find_spec(name) is None]
+
+
+def release(version: str) -> tuple[int, ...]:
+    """`1.2.0rc1` as (1, 2, 0), to compare."""
+    return tuple(int(number) for number in re.findall(r"\d+", re.split(r"[^\d.]", version)[0]))
 
 
 def local_server() -> LocalServer:
@@ -174,95 +239,13 @@ def local_server() -> LocalServer:
     return LocalServer(short_enough(user_runtime_dir()), platformdirs.user_state_path("impasto") / "server.log", None)
 
 
-def user_runtime_dir() -> Path:
-    """A folder for sockets that lives as long as the user's session."""
-    import platformdirs
-
-    if sys.platform.startswith("linux") and not os.environ.get("XDG_RUNTIME_DIR"):
-        return temporary_dir("session")
-    return platformdirs.user_runtime_path("impasto")
-
-
-def short_enough(runtime_dir: Path) -> Path:
-    """The same folder, or one with a short name that stands for it."""
-    if len(os.fsencode(runtime_dir / f"server-{__version__}.sock")) <= LONGEST_SOCKET_PATH:
-        return runtime_dir
-    return temporary_dir(hashlib.sha256(os.fsencode(runtime_dir)).hexdigest()[:12])
-
-
-def temporary_dir(name: str) -> Path:
-    """A folder of ours among the temporary files."""
-    owner = os.getuid() if POSIX else os.environ.get("USERNAME", "user")
-    return Path(tempfile.gettempdir()) / f"impasto-{owner}-{name}"
-
-
-def make_private(folder: Path) -> None:
-    """Makes sure that nobody else can enter the folder. Raises LocalServerError if somebody else owns it."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not POSIX:
-            return
-        status = folder.lstat()
-        # In a shared /tmp somebody may have made the folder before us, or put a link there.
-        if status.st_uid != os.getuid() or folder.is_symlink():
-            raise LocalServerError(
-                f"{folder} belongs to somebody else, so a private server can't listen there. "
-                f"Remove it, or set XDG_RUNTIME_DIR or {STATE_DIR_VARIABLE} to a folder of your own."
-            )
-        if status.st_mode & 0o077:
-            folder.chmod(0o700)
-    except OSError as error:
-        if isinstance(error, LocalServerError):
-            raise
-        raise LocalServerError(f"{folder} can't be made for the private local server: {error}.") from None
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds a lock between processes; the system lets go of it if we die."""
-    with path.open("a+b") as file:
-        lock(file)
-        try:
-            yield
-        finally:
-            unlock(file)
-
-
-if sys.platform != "win32":
-    import fcntl
-
-    def lock(file: IO[bytes]) -> None:
-        """Waits for the lock."""
-        fcntl.flock(file, fcntl.LOCK_EX)
-
-    def unlock(file: IO[bytes]) -> None:
-        """Lets go of it."""
-        fcntl.flock(file, fcntl.LOCK_UN)
-
-else:
-    import msvcrt
-
-    def lock(file: IO[bytes]) -> None:
-        """Waits for the lock."""
-        file.seek(0)
-        while True:
-            with contextlib.suppress(OSError):
-                # Tries for ten seconds and then raises.
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-                return
-
-    def unlock(file: IO[bytes]) -> None:
-        """Lets go of it."""
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-
-
 def answers(address: str) -> bool:
     """True if an Impasto server answers a call there within two seconds."""
     # A pool of its own: otherwise gRPC remembers earlier failures at this address, and waits.
     with grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
         try:
-            stylizer_pb2_grpc.StylizerStub(channel).GetServerInfo(stylizer_pb2.GetServerInfoRequest(), timeout=2.0)
+            stub = signed(stylizer_pb2_grpc.StylizerStub(channel))
+            stub.GetServerInfo(stylizer_pb2.GetServerInfoRequest(), timeout=2.0)
         except grpc.RpcError:
             return False
     return True

@@ -5,9 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from impasto._events import JobEvent, Reconnecting, StateChanged, now, read_event
+from impasto._events import JobEvent, Progress, Reconnecting, StateChanged, now, read_event
 from impasto._requests import PreviewOptions, watch_request
 from impasto.v1 import stylizer_pb2
+
+MOST_DEATHS = 3
+"""So often in a row, without a step in between, a private server's death is made good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,9 @@ class Follower:
         """The latest sequence that was handed out; the next call asks for what is after it."""
         self.ended = False
         """True once the terminal state was handed out."""
+        self.must_revive = False
+        """True if the private server has to be started before the next call; `revived()` tells that it was."""
+        self._deaths = 0
         self._attempt = 0
         self._previews = previews
         self._backoff = Backoff(reconnect, clock=clock, jitter=jitter)
@@ -101,7 +107,20 @@ class Follower:
         record = read_event(event)
         if isinstance(record, StateChanged) and record.state.ended:
             self.ended = True
+        if isinstance(record, Progress):
+            self._deaths = 0
         return record
+
+    def died(self) -> Reconnecting | None:
+        """What `lost()` is, for a private server that is dead: nobody but us brings it back."""
+        self._deaths += 1
+        self.must_revive = self._deaths <= MOST_DEATHS
+        return self.lost("the private server died and is started again") if self.must_revive else None
+
+    def revived(self) -> None:
+        """The private server runs again."""
+        self.must_revive = False
+        self._backoff.contact()
 
     def lost(self, error: str, retry_after_s: float | None = None) -> Reconnecting | None:
         """The event to hand out before waiting for its `delay_s`; None when it is time to give up."""

@@ -70,6 +70,12 @@ PLAIN_PARAMETERS = (
     "seed",
     "weights",
 )
+EXCLUDED_BY: dict[str, tuple[Literal["size_px", "height_px", "width_px"], ...]] = {
+    "size_px": ("height_px", "width_px"),
+    "height_px": ("size_px",),
+    "width_px": ("size_px",),
+}
+"""A size is said in one of two ways."""
 INITIAL_IMAGES = {
     "content": job_pb2.INITIAL_IMAGE_CONTENT,
     "noise": job_pb2.INITIAL_IMAGE_NOISE,
@@ -166,6 +172,22 @@ def create_job_request(
         parameters=parameters(options),
         device=options.get("device") or "",
     )
+    return stylizer_pb2.CreateJobRequest(spec=spec, request_id=options.get("request_id") or str(uuid.uuid4()))
+
+
+def continue_request(job: job_pb2.Job, options: JobOptions) -> stylizer_pb2.CreateJobRequest:
+    """The message that queues a job like `job`, but for `options`, that goes on from where `job` ended."""
+    spec = job_pb2.JobSpec()
+    spec.CopyFrom(job.spec)
+    spec.continue_from = job.name
+    spec.recipe = options.get("recipe") or spec.recipe
+    spec.device = options.get("device") or spec.device
+    changes = parameters(options)
+    for field, _ in changes.ListFields():
+        spec.parameters.ClearField(field.name)  # type: ignore[arg-type]
+        for other in EXCLUDED_BY.get(field.name, ()):
+            spec.parameters.ClearField(other)
+    spec.parameters.MergeFrom(changes)
     return stylizer_pb2.CreateJobRequest(spec=spec, request_id=options.get("request_id") or str(uuid.uuid4()))
 
 

@@ -18,6 +18,8 @@ class Device:
     memory_bytes: int
     """0 if unknown."""
     busy: bool
+    starting: bool
+    """True for the first seconds of a server, until it is known what the device is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,13 @@ def read_server_info(message: server_info_pb2.ServerInfo) -> ServerInfo:
         version=message.version,
         contract_revision=message.contract_revision,
         devices=tuple(
-            Device(name=d.name, description=d.description, memory_bytes=d.memory_bytes, busy=d.busy)
+            Device(
+                name=d.name,
+                description=d.description,
+                memory_bytes=d.memory_bytes,
+                busy=d.busy,
+                starting=d.starting,
+            )
             for d in message.devices
         ),
         weights=tuple(Weights(name=w.name, description=w.description) for w in message.weights),

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,9 @@ import pytest
 from PIL import Image
 
 import impasto
+from impasto.v1 import job_pb2, stylizer_pb2
 from tests.cli.conftest import opened
+from tests.client.conftest import Scripted, running
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,10 @@ def test_a_result_is_fetched_whenever_it_is_wanted(impasto_, finished, folder):
 
 
 def test_a_running_job_is_steered_cancelled_fetched_and_deleted(impasto_, endless, folder):
-    assert impasto_("jobs", "steer", endless.id, "--style-weight", 3).returncode == 0
+    steered = impasto_("jobs", "steer", endless.id, "--style-weight", 3, "--tv-weight", 0.5).stdout
+    assert re.fullmatch(
+        rf"{endless.id} running at step \d+/9000: style weight 3, tv weight 0\.5 from its next step on\n", steered
+    )
     assert impasto_("jobs", "delete", endless.id).returncode == 1
     assert impasto_("jobs", "cancel", endless.id).returncode == 0
     assert impasto_("jobs", "fetch", endless.id, "-o", "so-far.png").returncode == 0
@@ -77,6 +83,70 @@ def test_a_running_job_is_steered_cancelled_fetched_and_deleted(impasto_, endles
     assert (late.returncode, late.stderr.count("\n")) == (1, 1)
     assert impasto_("jobs", "delete", endless.id).stdout == f"{endless.id} deleted\n"
     assert impasto_("jobs", "show", endless.id).returncode == 1
+
+
+def test_a_job_goes_on_from_where_another_ended(impasto_, finished, folder):
+    done = impasto_("jobs", "continue", finished.id[:8], "--steps", 3, "--style-weight", 2, "-o", "more.png")
+    assert (done.returncode, done.stdout) == (0, "more.png\n")
+    assert "step 3/3" in done.stderr
+    assert opened(folder / "more.png").size == (32, 21)
+    newest = json.loads(impasto_("jobs", "list", "--limit", 1, "--json").stdout)
+    assert (newest["continues"], newest["recipe"], newest["steps"]) == (finished.id, "draft", 3)
+
+
+def test_a_continued_job_tells_its_events_and_is_written_under_its_own_name(impasto_, finished, folder):
+    done = impasto_("jobs", "continue", finished.id, "--json")
+    saved = json.loads(done.stdout.splitlines()[-1])
+    id_ = saved["job"].removeprefix("jobs/")
+    assert (saved["type"], saved["path"]) == ("saved", f"{id_}.png")
+    assert id_ != finished.id
+    assert (folder / f"{id_}.png").exists()
+
+
+def test_a_running_job_cant_be_continued(impasto_, endless):
+    done = impasto_("jobs", "continue", endless.id, "--steps", 2)
+    assert done.returncode == 1
+    assert done.stderr == "impasto: The job to continue is running: wait for its end, or cancel it.\n"
+
+
+def test_the_beginning_of_an_id_is_enough(impasto_, finished):
+    for beginning in (finished.id[:6], finished.id[:12].upper(), f"jobs/{finished.id}"):
+        assert f"id           {finished.id}" in impasto_("jobs", "show", beginning).stdout
+
+
+@pytest.mark.parametrize(
+    ("beginning", "code", "text"),
+    [
+        ("abcde", 2, "'abcde' is no job: its id is wanted, or at least the first 6 digits of it."),
+        ("nothex-at-all", 2, "'nothex-at-all' is no job"),
+        ("ffffffffffff", 1, "No job's id begins with ffffffffffff; `impasto jobs list` shows them."),
+    ],
+)
+def test_what_begins_no_id_is_said(impasto_, finished, beginning, code, text):
+    done = impasto_("jobs", "show", beginning)
+    assert (done.returncode, done.stderr.startswith(f"impasto: {text}")) == (code, True), done.stderr
+
+
+class Twins(Scripted):
+    """Has two jobs whose ids begin alike, on pages of their own."""
+
+    ids = ("c0ffee00-0000-4000-8000-000000000001", "c0ffee00-0000-4000-8000-000000000002")
+
+    def ListJobs(self, request, context):  # noqa: N802 (the contract's name)
+        page = int(request.page_token or 0)
+        job = job_pb2.Job(name=f"jobs/{self.ids[page]}", state=job_pb2.Job.STATE_RUNNING)
+        return stylizer_pb2.ListJobsResponse(jobs=[job], next_page_token="" if page else "1")
+
+
+def test_the_jobs_that_an_ambiguous_beginning_could_mean_are_listed(impasto_):
+    with running(Twins()) as server:
+        done = impasto_("jobs", "show", "c0ffee", IMPASTO_SERVER=server.address)
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == [
+            "impasto: c0ffee is the beginning of 2 jobs:",
+            *(f"  {id_}  running" for id_ in Twins.ids),
+        ]
+        assert Twins.ids[1] in impasto_("jobs", "show", Twins.ids[1], IMPASTO_SERVER=server.address).stdout
 
 
 def test_steering_nothing_is_wrong_usage(impasto_):

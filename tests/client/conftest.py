@@ -1,6 +1,7 @@
 """Real gRPC servers that follow a script, for what a well-behaved server never does."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from impasto._local import LocalServer, local_server
 from impasto.v1 import job_pb2, server_info_pb2, stylizer_pb2, stylizer_pb2_grpc
 
 JOB = "jobs/11111111-2222-4333-8444-555555555555"
@@ -91,7 +93,37 @@ def private_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.delenv("IMPASTO_SERVER", raising=False)
     monkeypatch.setenv("IMPASTO_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    # As in tests/server_process.py: small jobs gain nothing from more threads.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return tmp_path / "state"
+
+
+def server_processes(server: LocalServer) -> list[int]:
+    """Processes that were started to listen on this server's socket."""
+    return processes_with(b"impasto_server", os.fsencode(server.address))
+
+
+def processes_with(*words: bytes) -> list[int]:
+    """Living processes whose command line has all of these."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if all(word in command for word in words):
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture
+def private(private_state: Path) -> Iterator[LocalServer]:
+    """A local server that is stopped after the test, whatever its version."""
+    server = local_server()
+    yield server
+    for process in processes_with(b"impasto_server", os.fsencode(server.runtime_dir)):
+        os.kill(process, signal.SIGKILL)
 
 
 @pytest.fixture

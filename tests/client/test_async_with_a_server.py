@@ -154,6 +154,18 @@ def test_refusals_are_the_same_exceptions(run, photo):
     run(test)
 
 
+def test_a_job_goes_on_from_where_another_ended(run, photo):
+    async def test(client):
+        first = await client.submit(photo, "mist-ink", **TINY)
+        await first.result()
+        second = await first.continue_with(steps=3)
+        return first, second, await second.result()
+
+    first, second, picture = run(test)
+    assert second.message.spec.continue_from == first.name
+    assert picture.info["impasto.step"] == 3
+
+
 def test_the_server_says_what_it_is(run):
     async def test(client):
         return await client.server_info(), await client.styles()

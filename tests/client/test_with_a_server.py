@@ -132,6 +132,35 @@ def test_steering_changes_the_losses_of_a_running_job(client, photo):
         job.update(tv_weight=1.0)
 
 
+def test_a_job_goes_on_from_where_another_ended_with_other_weights(client, photo):
+    first = client.submit(photo, "mist-ink", style_layers=["relu1_1", "relu3_1"], seed=3, **TINY)
+    with pytest.raises(impasto.JobStateError, match="wait for its end, or cancel it"):
+        first.continue_with(steps=2)
+    first.result()
+    second = first.continue_with(steps=6, style_weight=0.0, style_layers=["relu2_1"])
+    assert second.result().info["impasto.step"] == 6
+    asked, before = second.message.spec, first.message.spec
+    assert asked.continue_from == first.name
+    assert (asked.content, asked.styles, asked.recipe) == (before.content, before.styles, before.recipe)
+    assert (asked.parameters.steps, asked.parameters.style_weight) == (6, 0.0)
+    assert list(asked.parameters.style_layers) == ["relu2_1"]
+    assert (asked.parameters.seed, asked.parameters.size_px) == (3, 48)
+    assert second.progress.losses.style == 0
+    assert second.progress.scales == 1
+
+
+def test_what_is_asked_of_a_continued_job_is_checked(client, photo):
+    job = client.submit(photo, "mist-ink", recipe="draft", **TINY)
+    job.result()
+    with pytest.raises(TypeError, match=r"continue_with\(\) got an unexpected keyword argument 'step'"):
+        job.continue_with(step=2)
+    with pytest.raises(impasto.ParameterError, match="steps is 0"):
+        job.continue_with(steps=0)
+    exact = job.continue_with(height_px=40, width_px=56, steps=1)
+    assert exact.result().size == (56, 40)
+    assert exact.continue_with(size_px=48, steps=1).result().size == (48, 32)
+
+
 def test_waiting_has_an_end_and_the_job_has_not(client, photo):
     job = client.submit(photo, "mist-ink", **LONG)
     with pytest.raises(TimeoutError, match=r"did not end in time\. It goes on") as caught:

@@ -67,11 +67,12 @@ def demo(output: Path, server: str | None) -> int:
         for job, photo, (name, style) in zip(jobs, photos, PAINTINGS, strict=True):
             first = job is jobs[0]
             with choose_display(False, f"{name} × {style}") as display:
-                if follow(job, display, PREVIEWS if first else None, film):
-                    for other in jobs:
-                        other.cancel()
-                    click.echo("impasto: interrupted", err=True)
-                    return 130
+                interrupted = follow(job, display, PREVIEWS if first else None, film)
+            if interrupted:
+                for other in jobs:
+                    other.cancel()
+                click.echo("impasto: interrupted; what was finished is there.", err=True)
+                return 130
             data = job.result_bytes()
             path = output / f"{name}-{style}.png"
             write_whole(path, data)

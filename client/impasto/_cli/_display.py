@@ -94,7 +94,8 @@ class LiveDisplay:
     def __init__(self, console: Console, title: str) -> None:
         self._bar = ProgressBar(
             TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=None),
+            # Not rich's own red, which looks like trouble.
+            BarColumn(bar_width=None, complete_style="cyan", finished_style="cyan", pulse_style="cyan"),
             TextColumn("{task.fields[steps]}"),
             TextColumn("{task.fields[left]}"),
             expand=True,
@@ -142,8 +143,9 @@ def state_text(event: StateChanged) -> str:
 
 
 def reconnecting_text(event: Reconnecting) -> str:
-    """What a watcher is told while contact is lost."""
-    return f"contact lost, the job goes on; try {event.retry} in {event.delay_s:.1f} s ({event.error})"
+    """What a watcher is told while contact is lost; the reason only if it isn't found again at once."""
+    reason = f" ({event.error})" if event.retry > 1 else ""
+    return f"contact lost, the job goes on; try {event.retry} in {event.delay_s:.1f} s{reason}"
 
 
 def scale_text(event: Progress) -> str:

@@ -1,6 +1,7 @@
 """`impasto jobs`: what is on the server, whoever put it there."""
 
 import itertools
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,24 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from impasto._cli._deliver import Targets, deliver, frames_options
 from impasto._cli._display import choose_display, print_json
-from impasto._cli._options import json_option, server_option
+from impasto._cli._options import json_option, server_option, weights_options
 from impasto._cli._output import FORMATS, check_output, write_picture
 from impasto._client import Client
-from impasto._exceptions import JobCancelledError
+from impasto._exceptions import JobCancelledError, JobNotFoundError, ParameterError
 from impasto._job import Job
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+BEGINNING = re.compile(r"[0-9a-f]{6,}")
 
 
 @click.group()
 def jobs() -> None:
-    """List, watch, steer, cancel, fetch and delete jobs."""
+    """List, watch, steer, continue, cancel, fetch and delete jobs.
+
+    A JOB is its id, or the beginning of it: at least 6 digits.
+    """
 
 
 @jobs.command("list")
@@ -41,8 +49,7 @@ def list_jobs(limit: int, server: str | None, as_json: bool) -> None:
     for column in ("job", "state", "recipe", "step", "device", "created"):
         table.add_column(column, no_wrap=True)
     for job in found:
-        created = job.create_time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if job.create_time else ""
-        table.add_row(job.id, str(job.state), job.recipe, step_text(job), job.device, created)
+        table.add_row(job.id, str(job.state), job.recipe, step_text(job), job.device, created_text(job))
     print_table(table)
 
 
@@ -53,12 +60,12 @@ def list_jobs(limit: int, server: str | None, as_json: bool) -> None:
 def show(job_id: str, server: str | None, as_json: bool) -> None:
     """Show all about one job."""
     with Client(server) as client:
-        job = client.job(job_id)
+        job = find_job(client, job_id)
     if as_json:
         print_json(job_json(job))
         return
-    for name, value in job_json(job).items():
-        if value not in (None, "", {}):
+    for name, value in {**job_json(job), "error": job.error}.items():
+        if value not in (None, "", False):
             click.echo(f"{name:<12} {value}")
 
 
@@ -70,7 +77,7 @@ def show(job_id: str, server: str | None, as_json: bool) -> None:
 def watch(job_id: str, after_sequence: int, server: str | None, as_json: bool) -> int:
     """Follow a job to its end. Ctrl-C stops watching; the job goes on."""
     with Client(server) as client:
-        job = client.job(job_id)
+        job = find_job(client, job_id)
         with choose_display(as_json, job.id[:8]) as display:
             for event in job.watch(previews=None, after_sequence=after_sequence):
                 display.show(event)
@@ -86,7 +93,7 @@ def cancel(job_ids: tuple[str, ...], server: str | None) -> None:
     """Stop jobs within one step; their pictures so far are kept."""
     with Client(server) as client:
         for job_id in job_ids:
-            job = client.job(job_id).cancel()
+            job = find_job(client, job_id).cancel()
             click.echo(f"{job.id} {job.state}")
 
 
@@ -97,7 +104,7 @@ def delete(job_ids: tuple[str, ...], server: str | None) -> None:
     """Forget jobs that have ended, and their pictures."""
     with Client(server) as client:
         for job_id in job_ids:
-            job = client.job(job_id)
+            job = find_job(client, job_id)
             job.delete()
             click.echo(f"{job.id} deleted")
 
@@ -107,11 +114,14 @@ def delete(job_ids: tuple[str, ...], server: str | None) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: JOB.png in this folder.")
 @server_option
 def fetch(job_id: str, output: Path | None, server: str | None) -> None:
-    """Wait for a job's picture and write it; a cancelled job's is the partial one."""
+    """Wait for a job's picture and write it.
+
+    A cancelled job's is the picture so far.
+    """
     if output is not None:
         check_output(output, FORMATS, [], "--output")
     with Client(server) as client:
-        job = client.job(job_id)
+        job = find_job(client, job_id)
         output = output or Path(f"{job.id}.png")
         with choose_display(False, job.id[:8]) as display:
             if not job.state.ended:
@@ -129,17 +139,66 @@ def fetch(job_id: str, output: Path | None, server: str | None) -> None:
 
 @jobs.command()
 @click.argument("job_id", metavar="JOB")
-@click.option("--content-weight", type=float)
-@click.option("--style-weight", type=float)
-@click.option("--tv-weight", type=float)
+@weights_options
 @server_option
 def steer(job_id: str, server: str | None, **weights: float | None) -> None:
     """Change a job's weights from its next step on."""
     if all(weight is None for weight in weights.values()):
         raise click.UsageError("Give --content-weight, --style-weight or --tv-weight.")
     with Client(server) as client:
-        job = client.job(job_id).update(**weights)
-    click.echo(f"{job.id} {job.state}")
+        job = find_job(client, job_id).update(**weights)
+    step = f" at step {step_text(job)}" if job.progress else ""
+    changed = ", ".join(
+        f"{name.replace('_', ' ')} {weight:g}" for name, weight in weights.items() if weight is not None
+    )
+    click.echo(f"{job.id} {job.state}{step}: {changed} from its next step on")
+
+
+@jobs.command("continue")
+@click.argument("job_id", metavar="JOB")
+@click.option("--steps", type=int, help="Steps to make on top. Default: as many as were asked for before.")
+@weights_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: NEW-JOB.png in this folder.")
+@frames_options
+@server_option
+@json_option
+def continue_job(
+    job_id: str,
+    output: Path | None,
+    save_frames: Path | None,
+    timelapse: Path | None,
+    server: str | None,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Go on from where a job ended, as a new job.
+
+    All that isn't said here stays as it was. The first Ctrl-C stops the new job and keeps the picture so far; the
+    second leaves at once.
+    """
+    targets = Targets(output, save_frames, timelapse)
+    targets.check([])
+    with Client(server) as client:
+        before = find_job(client, job_id)
+        display = choose_display(as_json, f"{before.id[:8]} continued")
+        return deliver(lambda: before.continue_with(**options), display, targets, as_json=as_json)
+
+
+def find_job(client: Client, text: str) -> Job:
+    """The job of this id or name, or the only one whose id begins like this."""
+    beginning = text.removeprefix("jobs/").lower()
+    if UUID.fullmatch(beginning):
+        return client.job(beginning)
+    digits = beginning.replace("-", "")
+    if not BEGINNING.fullmatch(digits):
+        raise ParameterError(f"{text!r} is no job: its id is wanted, or at least the first 6 digits of it.")
+    found = [job for job in client.jobs() if job.id.replace("-", "").startswith(digits)]
+    if not found:
+        raise JobNotFoundError(f"No job's id begins with {text}; `impasto jobs list` shows them.")
+    if len(found) > 1:
+        candidates = "".join(f"\n  {job.id}  {job.state}  {created_text(job)}".rstrip(" ") for job in found)
+        raise ParameterError(f"{text} is the beginning of {len(found)} jobs:{candidates}")
+    return found[0]
 
 
 def job_json(job: Job) -> dict[str, Any]:
@@ -149,6 +208,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "id": job.id,
         "state": str(job.state),
         "recipe": job.recipe,
+        "continues": job.message.spec.continue_from.removeprefix("jobs/"),
         "device": job.device,
         "attempt": job.attempt,
         "created": job.create_time.isoformat() if job.create_time else None,
@@ -166,6 +226,11 @@ def job_json(job: Job) -> dict[str, Any]:
 def step_text(job: Job) -> str:
     """`12/400`; empty before the first step."""
     return f"{job.progress.step}/{job.progress.steps}" if job.progress else ""
+
+
+def created_text(job: Job) -> str:
+    """`2030-01-31 12:00:00`, on the reader's clock."""
+    return job.create_time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if job.create_time else ""
 
 
 def print_table(table: Table) -> None:

@@ -25,6 +25,17 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout, one object a line.")(command)
 
 
+def weights_options(command: Command) -> Command:
+    """What can be changed while a job is painted, too."""
+    for name, meaning in (
+        ("--tv-weight", "How smooth the picture gets."),
+        ("--style-weight", "How much the style takes over."),
+        ("--content-weight", "How much of the content stays."),
+    ):
+        command = click.option(name, type=float, help=meaning)(command)
+    return command
+
+
 def layers(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """`a,b` as a tuple."""
     if value is None:
