@@ -37,7 +37,7 @@ demo: $(INSTALLED)
 	$(BIN)/impasto demo --output build/demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

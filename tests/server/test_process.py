@@ -52,7 +52,7 @@ def test_health_and_reflection_are_served(server: ServerProcess) -> None:
 
 
 def test_a_stopping_server_finishes_what_runs_and_takes_nothing_new(tmp_path: Path, photo_png: bytes) -> None:
-    with ServerProcess(tmp_path) as server:
+    with ServerProcess(tmp_path, "--drain-s", "90") as server:
         content = wire.upload(server.stub, photo_png)
         job = wire.create_job(server.stub, content, steps=60, size_px=128)
         events = wire.watch(server.stub, job.name)
