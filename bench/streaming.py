@@ -1,4 +1,4 @@
-"""What watching costs the optimiser, and how soon there is something to see."""
+"""What watching and checkpoints cost the optimiser, and how soon there is something to see."""
 
 from __future__ import annotations
 
@@ -21,6 +21,36 @@ JOB = {"recipe": "classic", "height_px": 200, "width_px": 300, "steps": 14}
 
 
 def measure() -> Sequence[Row]:
+    """Previews, then checkpoints."""
+    return [*previews(), checkpoints()]
+
+
+def checkpoints() -> Row:
+    """Interleaved pairs on two warm servers: one takes a checkpoint every half second, ten times as often as by
+    default, the other only at a job's ends.
+    """
+    threads = str(os.cpu_count())
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        ServerProcess(Path(scratch) / "often", "--checkpoint-s", "0.5", OMP_NUM_THREADS=threads) as often,
+        ServerProcess(Path(scratch) / "never", "--checkpoint-s", "100000", OMP_NUM_THREADS=threads) as never,
+    ):
+        costs = []
+        for pair in range(PAIRS + 1):
+            rates = []
+            for server in (often, never):
+                with impasto.Client(server.address) as client:
+                    job = client.submit(data.coffee(), "night-swirl", **JOB)
+                    while not job.refresh().state.ended:
+                        time.sleep(0.5)
+                    rates.append(steps_per_second(job))
+            if pair:  # the first one warms
+                costs.append(1 - rates[0] / rates[1])
+    spread = f"pairs from {min(costs):+.1%} to {max(costs):+.1%}"
+    return at_most("cost of a checkpoint every 0.5 s", 100 * statistics.median(costs), 2, "%", spread)
+
+
+def previews() -> Sequence[Row]:
     """Interleaved pairs of a watched and an unwatched job on one warm server."""
     with tempfile.TemporaryDirectory() as scratch:
         threads = str(os.cpu_count())
