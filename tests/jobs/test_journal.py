@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
 import sqlite3
@@ -131,6 +132,23 @@ async def test_many_who_wait_for_the_disk_share_its_syncs(tmp_path: Path, monkey
     monkeypatch.setattr(journal, "_sync", counted)
     await asyncio.gather(*(journal.durable() for _ in range(50)))
     assert 1 <= syncs <= 2
+    journal.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="NOT TESTED HERE: which file is synced (needs /proc)")
+async def test_vouching_for_a_write_syncs_the_log_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    journal = Journal(tmp_path / "journal.sqlite3")
+    lived(journal, "1")
+    monkeypatch.setattr(os, "fsync", noted)
+    await journal.durable()
+    assert synced == [str(tmp_path / "journal.sqlite3-wal")]
     journal.close()
 
 
