@@ -1,6 +1,7 @@
 # Every target sets up what it needs. The environment is .venv; nothing is installed outside this folder.
 
 PYTHON ?= python3
+GIMP ?= 3.0
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -8,11 +9,12 @@ BUF_VERSION := 1.75.0
 BUF := build/buf/node_modules/.bin/buf
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format proto bench bench-faults gallery clean
+.PHONY: help install demo test test-gimp check format proto bench bench-faults gallery clean
 
 help:
 	@echo "make demo     paint two photos over the real gRPC path; results in build/demo/"
 	@echo "make test     run all tests"
+	@echo "make test-gimp  the plug-in in the real GIMP (GIMP=3.0 or 3.2)"
 	@echo "make check    lint, types, contract, stub drift, import arrows"
 	@echo "make bench    measure against the goals; results in build/bench/"
 	@echo "make bench-faults  kill and cut things for half an hour; nothing may be lost"
@@ -37,7 +39,12 @@ demo: $(INSTALLED)
 	$(BIN)/impasto demo --output build/demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/gimp
+	$(BIN)/python -m pytest tests/gimp
+
+# The plug-in in the real GIMP, 3.0 unless told otherwise: make test-gimp GIMP=3.2
+test-gimp: $(INSTALLED)
+	GIMP=$(GIMP) $(BIN)/python -m pytest tests/gimp
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

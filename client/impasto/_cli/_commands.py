@@ -13,6 +13,8 @@ COMMANDS = {
     "info": "impasto._cli._info",
     "styles": "impasto._cli._info",
     "demo": "impasto._cli._demo",
+    "gimp": "impasto._cli._gimp",
+    "helper": "impasto._cli._gimp",
 }
 
 

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from impasto_server import nst, recipes
 
-from .abc import DeviceInfo, PreviewDemand, Steer, Task
+from .abc import DeviceInfo, PreviewDemand, Report, Steer, Task
 from .painter import Painter
 from .pipe import BlockingPipe, Cancel, Hello, NoDevice
 
@@ -82,10 +82,17 @@ def main() -> NoReturn:
         sys.exit(1)
     found = next(entry for entry in nst.list_devices() if entry.name == str(device))
     pipe.send(Hello(DeviceInfo(found.name, found.description, found.memory_bytes or 0)))
-    painter = Painter(device, inbox, pipe.send)
+
+    def report(message: Report) -> None:
+        try:
+            pipe.send(message)
+        except BrokenPipeError:
+            os._exit(0)  # as in Inbox: nobody is left to report to
+
+    painter = Painter(device, inbox, report)
     painter.load(recipes.RECIPES[recipes.DEFAULT_RECIPE].weights)  # before anybody waits for it
     while True:
-        pipe.send(painter.attempt(inbox.next_task()))
+        report(painter.attempt(inbox.next_task()))
 
 
 if __name__ == "__main__":

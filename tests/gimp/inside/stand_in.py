@@ -1,0 +1,129 @@
+"""A stand-in of the helper that follows a script: the `server` of a request says how it behaves.
+
+`echo` gives the content back, `ramp` a gradient of 16 bits, `slow` paints in steps until it is told otherwise,
+`refuse` fails with a sentence, `die` ends without a word, `babble` breaks the protocol, `silent` never answers.
+"""
+
+import array
+import json
+import os
+import sys
+import threading
+import time
+
+stdin, stdout = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+lock = threading.Lock()
+told = {}
+log = open("/t/stand_in.log", "a", buffering=1)  # noqa: SIM115 (as long as the process)
+
+RECIPES = [
+    {"name": "painterly", "summary": "Coarse to fine.", "defaults": {"size_px": "512", "steps": "160"}},
+    {"name": "draft", "summary": "A first look.", "defaults": {"size_px": "512", "steps": "40"}},
+]
+GALLERY = [
+    {"name": f"style-{index}", "title": title, "description": "A style of the stand-in."}
+    for index, title in enumerate(("Night", "Noon", "Ink", "Glass"))
+]
+
+
+def tell(request, event, parts=None, **fields):
+    head = {"id": request["id"], "event": event, **fields}
+    if parts:
+        head["parts"] = [[name, len(part)] for name, part in parts.items()]
+    with lock:
+        stdout.write(json.dumps(head).encode() + b"\n")
+        for part in (parts or {}).values():
+            stdout.write(part)
+        stdout.flush()
+
+
+def colours(content, pixels):
+    """RGB of the content's pixels."""
+    channels = content["channels"]
+    if channels == 3:
+        return bytes(pixels)
+    together = bytearray(content["width"] * content["height"] * 3)
+    for channel in range(3):
+        together[channel::3] = pixels[channel::4]
+    return bytes(together)
+
+
+def paint(request, parts):
+    content, mode = request["content"], request["server"]
+    log.write(json.dumps({**request, "received": {name: len(part) for name, part in parts.items()}}) + "\n")
+    if mode == "refuse":
+        return tell(request, "failed", sentence="The server is on holiday: come back on Monday.", kind="ServerError")
+    if mode == "die":
+        print("somebody pulled the plug", file=sys.stderr)
+        os._exit(3)
+    if mode == "babble":
+        stdout.write(b"this is no frame\n")
+        stdout.flush()
+        return None
+    if mode == "silent":
+        return None
+    tell(request, "stage", stage="connecting")
+    tell(request, "stage", stage="uploading")
+    tell(request, "job", name="jobs/0", title="", recipe="draft", size_px=64)
+    tell(request, "stage", stage="waiting", place=2)
+    tell(request, "stage", stage="starting", device="cpu", attempt=1)
+    pixels = colours(content, parts["content"])
+    steps = 60 if mode == "slow" else 2
+    partial = False
+    for step in range(1, steps + 1):
+        wish = told.get(request["id"])
+        if wish == "cancel":
+            return tell(request, "cancelled")
+        if wish == "keep":
+            partial = True
+            break
+        if mode == "slow":
+            time.sleep(0.1)
+            shade = bytes((step * 4,)) * (64 * 48 * 3)
+            tell(request, "preview", {"pixels": shade}, width=64, height=48, step=step)
+            if step == 20:
+                tell(request, "stage", stage="reconnecting", retry=1)
+                time.sleep(0.3)
+        tell(request, "progress", scale=1, scales=1, step=step, steps=steps, seconds_left=(steps - step) / 10)
+    tell(request, "stage", stage="fetching")
+    width, height, depth = content["width"], content["height"], request["depth"]
+    if depth == 16:
+        samples = array.array("H", [value * 257 for value in pixels])
+        if mode == "ramp":
+            samples = array.array("H", [(index * 5) % 65536 for index in range(len(pixels))])
+        pixels = samples.tobytes()
+    return tell(
+        request, "done", {"pixels": pixels}, width=width, height=height, depth=depth, partial=partial, job="jobs/0"
+    )
+
+
+def answer(request, parts):
+    match request["ask"]:
+        case "hello":
+            tell(request, "hello", protocol=1, version="0")
+        case "server" if request.get("server") == "nowhere:1":
+            tell(request, "failed", sentence="Nobody answers at nowhere:1.", kind="ServerUnavailableError")
+        case "server":
+            devices = [{"name": "cpu", "description": "A stand-in", "busy": False}]
+            tell(request, "server", address="stand-in", version="0", devices=devices, queued_jobs=1, running_jobs=1,
+                 round_trip_ms=1.5, max_size_px=2048, recipes=RECIPES, gallery=GALLERY)  # fmt: skip
+        case "thumbnails":
+            for index, style in enumerate(GALLERY):
+                tell(request, "thumbnail", {"pixels": bytes((index * 60, 90, 200 - index * 50)) * (96 * 72)},
+                     name=style["name"], width=96, height=72)  # fmt: skip
+            tell(request, "end")
+        case "jobs":
+            tell(request, "jobs", jobs=[])
+        case "paint":
+            threading.Thread(target=paint, args=(request, parts), daemon=True).start()
+        case "keep" | "cancel" as wish:
+            told[request["painting"]] = wish
+        case "steer":
+            log.write(json.dumps(request) + "\n")
+            tell({"id": request["painting"]}, "steered", strength=request["strength"], smoothness=request["smoothness"])
+
+
+while line := stdin.readline():
+    request = json.loads(line)
+    answer(request, {name: stdin.read(size) for name, size in request.pop("parts", [])})
+os._exit(0)

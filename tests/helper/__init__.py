@@ -1,0 +1,1 @@
+"""The helper that hosts start, spoken to over its pipes."""

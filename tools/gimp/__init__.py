@@ -1,0 +1,1 @@
+"""A real GIMP to test against, in a folder of its own."""
