@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,14 +28,18 @@ def at_most(what: str, value: float, limit: float, unit: str, note: str = "") ->
     return Row(what, value, unit, f"≤ {limit:g}", value <= limit, note)
 
 
-def publish(name: str, rows: Sequence[Row]) -> None:
-    """Prints the rows and writes build/bench/NAME.json."""
+def publish(name: str, rows: Iterable[Row]) -> int:
+    """Prints rows as they come, keeps build/bench/NAME.json up to date with them, returns how many goals were missed."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
-    content = {"machine": machine, "rows": [asdict(row) for row in rows]}
-    (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    width = max(len(row.what) for row in rows)
+    done: list[Row] = []
     print(f"\n{name}")
     for row in rows:
+        done.append(row)
+        content = {"machine": machine, "rows": [asdict(each) for each in done]}
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
         verdict = {True: "met", False: "MISSED", None: ""}[row.met]
-        print(f"  {row.what:{width}}  {row.value:10.4g} {row.unit:8} {row.goal:8} {verdict:7} {row.note}".rstrip())
+        line = f"  {row.what:52}  {row.value:10.4g} {row.unit:8} {row.goal:8} {verdict:7} {row.note}"
+        print(line.rstrip(), flush=True)
+    return sum(row.met is False for row in done)
