@@ -29,7 +29,7 @@ def at_most(what: str, value: float, limit: float, unit: str, note: str = "") ->
 
 
 def publish(name: str, rows: Iterable[Row]) -> int:
-    """Prints rows as they come, keeps build/bench/NAME.json up to date with them, returns how many goals were missed."""
+    """Prints rows as they come, keeps build/bench/NAME.json up to date, returns how many goals were missed."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
     done: list[Row] = []
