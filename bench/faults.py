@@ -74,7 +74,7 @@ def server_kills(jobs: int = 20, kills: int = 100, seed: int = 1) -> Sequence[Ro
                         name = wire.create_job(server.stub, content, request_id=request_id, **JOB).name
                         assert acknowledged.setdefault(request_id, name) == name, "a second job for one request"
                     for name in acknowledged.values():
-                        list(wire.watch(server.stub, name))
+                        list(wire.watch(server.stub, name, timeout_s=1200))
                 if not last:
                     killer.join()
                 else:
@@ -100,7 +100,7 @@ def worker_kills(kills: int = 50, seed: int = 2) -> Sequence[Row]:
             name = wire.create_job(server.stub, content, **JOB).name
             seen = steps = 0
             patience = chance.randint(3, 9)
-            for event in wire.watch(server.stub, name):
+            for event in wire.watch(server.stub, name, timeout_s=1200):
                 steps = steps + 1 if event.HasField("progress") and event.attempt > seen else steps
                 if steps >= patience and done < kills:
                     with contextlib.suppress(ProcessLookupError, IndexError):
@@ -247,7 +247,7 @@ def soak(jobs: int = 500) -> Sequence[Row]:
             asked = range(count - crashing)
             names = [wire.create_job(server.stub, content, size_px=32, steps=2).name for _ in asked]
             for name in names:
-                list(wire.watch(server.stub, name))
+                list(wire.watch(server.stub, name, timeout_s=1200))
             while left := server.stub.ListJobs(stylizer_pb2.ListJobsRequest(page_size=1000)).jobs:
                 for job in left:
                     if job.HasField("end_time"):

@@ -60,11 +60,16 @@ def create_job(
 
 
 def watch(
-    stub: Stub, name: str, *, after_sequence: int = 0, previews: image_pb2.PreviewOptions | None = None
+    stub: Stub,
+    name: str,
+    *,
+    after_sequence: int = 0,
+    previews: image_pb2.PreviewOptions | None = None,
+    timeout_s: float = 90,
 ) -> Iterator[job_pb2.JobEvent]:
     """The job's events until it ends."""
     request = stylizer_pb2.WatchJobRequest(name=name, after_sequence=after_sequence, previews=previews)
-    for response in stub.WatchJob(request, timeout=90):
+    for response in stub.WatchJob(request, timeout=timeout_s):
         yield response.event
 
 
