@@ -6,7 +6,7 @@ Frozen dataclasses only, no torch: the front door and the worker processes impor
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -36,11 +36,6 @@ class Steering:
     content_weight: float | None = None
     style_weight: float | None = None
     tv_weight: float | None = None
-
-    def then(self, newer: Steering) -> Steering:
-        """Both, one after the other: where both set a weight, the newer one counts."""
-        changes = {name: value for name, value in asdict(newer).items() if value is not None}
-        return replace(self, **changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from .abc import DeviceInfo, Failed, Finished, PreviewDemand, Report, Steer, Task, WorkerDied
 from .pipe import Cancel, Command, Hello, NoDevice, pack, receive
 
-# A worker that hasn't ended its run this long after a cancel is killed; the job's picture is lost then, nothing else.
+# A worker that hasn't ended its run this long after a cancel is killed; another goes on from the checkpoint.
 CANCEL_PATIENCE_S = 5.0
 AUTOMATIC = "auto"
 
@@ -53,11 +53,6 @@ class LocalWorker:
     @property
     def info(self) -> DeviceInfo | None:
         return self._info
-
-    @property
-    def process_id(self) -> int | None:
-        """Of the process as it is now, for operators and tests."""
-        return self._process.pid if self._process else None
 
     async def start(self) -> None:
         """Starts the process unless it runs."""
