@@ -281,7 +281,7 @@ def test_a_photo_that_lies_on_its_side_is_painted_upright(client, small, orienta
         ("mist-ink", {"tv_weight": -1}, "PARAMETER_INVALID", "spec.parameters.tv_weight", "tv_weight is -1"),
         ({"mist-ink": -2.0}, {}, "PARAMETER_INVALID", "spec.styles[0].weight", "style's weight is -2.0"),
         ("mist-ink", {"size_px": 31}, "PARAMETER_INVALID", "spec.parameters.size_px", "size_px is 31"),
-        ("mist-ink", {"size_px": 10**6}, "PARAMETER_INVALID", "spec.parameters.size_px", "at most 2048 px"),
+        ("mist-ink", {"size_px": 10**6}, "PARAMETER_INVALID", "spec.parameters.size_px", "at most 16384 px"),
         ("mist-ink", {"steps": 0}, "PARAMETER_INVALID", "spec.parameters.steps", "steps is 0"),
     ],
 )

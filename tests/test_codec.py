@@ -72,6 +72,16 @@ def test_an_image_without_pixels_is_refused(tmp_path: Path) -> None:
     assert refusal(path).reason in ("IMAGE_EMPTY", "IMAGE_UNREADABLE")
 
 
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (0, 0)])
+def test_a_png_without_pixels_is_empty_and_not_unreadable(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "nothing.png"
+    header = b"IHDR" + struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)))
+    error = refusal(path)
+    assert error.reason == "IMAGE_EMPTY"
+    assert "has no pixels" in str(error)
+
+
 def test_a_decompression_bomb_is_refused_by_its_header_alone(tmp_path: Path) -> None:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -94,13 +94,13 @@ def test_a_misspelt_recipe_is_answered_with_the_nearest() -> None:
     assert refused.value.message.startswith("There is no recipe 'painterli'. Did you mean 'painterly'?")
 
 
-@given(parameter=st.sampled_from(NUMBERS), value=st.floats() | st.integers())
+@given(parameter=st.sampled_from(NUMBERS), value=st.floats() | st.integers() | st.sampled_from((64, 512, 16384)))
 def test_a_number_is_taken_exactly_when_it_lies_in_its_range(parameter: recipes.Parameter, value: float) -> None:
     assert parameter.minimum is not None
     assert parameter.maximum is not None
     fits = parameter.minimum <= value <= parameter.maximum
     if parameter.kind == "int":
-        fits = fits and float(value).is_integer()
+        fits = fits and float(value).is_integer() and not value % parameter.multiple_of
     both = {"height_px": value, "width_px": value} if parameter.name in ("height_px", "width_px") else {}
     overrides = both or {parameter.name: value}
     if fits:

@@ -45,6 +45,7 @@ def create_job(
     style: str = "night-swirl",
     request_id: str = "",
     device: str = "",
+    result: job_pb2.ResultOptions | None = None,
     **parameters: Any,
 ) -> job_pb2.Job:
     """A small job: 64 px and 6 steps unless told otherwise."""
@@ -54,6 +55,7 @@ def create_job(
         styles=[job_pb2.Style(gallery_style=style)],
         recipe=recipe,
         device=device,
+        result=result,
         parameters=job_pb2.Parameters(**{name: value for name, value in chosen.items() if value is not None}),
     )
     return stub.CreateJob(stylizer_pb2.CreateJobRequest(spec=spec, request_id=request_id)).job

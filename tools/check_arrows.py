@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Room by room: which rooms it may import beside itself. Arrows point one way; recipes, suggest and codec are leaves.
+# Room by room: which rooms it may import beside itself. Arrows point one way; those with none are the leaves.
 ARROWS: Mapping[str, frozenset[str]] = {
     "impasto": frozenset({"impasto.v1"}),
     "impasto.v1": frozenset(),
@@ -18,14 +18,19 @@ ARROWS: Mapping[str, frozenset[str]] = {
         {"impasto_server.jobs", "impasto_server.engine", "impasto_server.recipes", "impasto_server.codec",
          "impasto_server.suggest", "impasto_server.gallery", "impasto.v1", "impasto"}
     ),
-    "impasto_server.jobs": frozenset({"impasto_server.engine", "impasto_server.recipes", "impasto_server.suggest"}),
+    "impasto_server.jobs": frozenset(
+        {"impasto_server.engine", "impasto_server.recipes", "impasto_server.suggest", "impasto_server.durable"}
+    ),
     "impasto_server.engine": frozenset(
-        {"impasto_server.nst", "impasto_server.recipes", "impasto_server.codec", "impasto_server.suggest"}
+        {"impasto_server.nst", "impasto_server.recipes", "impasto_server.codec", "impasto_server.suggest",
+         "impasto_server.raster", "impasto_server.durable"}
     ),
     "impasto_server.nst": frozenset({"impasto_server.recipes", "impasto_server.suggest"}),
     "impasto_server.recipes": frozenset({"impasto_server.suggest"}),
     "impasto_server.suggest": frozenset(),
     "impasto_server.codec": frozenset(),
+    "impasto_server.raster": frozenset(),
+    "impasto_server.durable": frozenset(),
     "impasto_server.gallery": frozenset(),
 }  # fmt: skip
 
@@ -49,6 +54,8 @@ FORBIDDEN: Mapping[str, frozenset[str]] = {
     "impasto_server.recipes": TORCH | GRPC,
     "impasto_server.suggest": TORCH | GRPC,
     "impasto_server.codec": TORCH | GRPC | {"numpy"},
+    "impasto_server.raster": TORCH | GRPC,  # for the workers: the front door does without numpy
+    "impasto_server.durable": TORCH | GRPC | {"numpy"},
     "impasto_server.gallery": TORCH | GRPC,
 }
 TORCH_MODULES = {"impasto_server.engine.worker", "impasto_server.engine.painter", "impasto_server.engine.checkpoints"}

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar, Unpack
 
 import grpc
@@ -17,7 +17,7 @@ from impasto._endpoint import (
     Endpoint,
     open_endpoint,
 )
-from impasto._events import StoredImage, read_image
+from impasto._events import JobState, StoredImage, read_image
 from impasto._exceptions import ImpastoError
 from impasto._images import Picture, Upload, encode
 from impasto._owner import signed
@@ -110,7 +110,7 @@ class AsyncClient:
             parts.append(_requests.style_message(entry, image))
         with _requests.about("spec.content"):
             stored = await self.upload(content)
-        request = _requests.create_job_request(stored.name, parts, options)
+        request = _requests.create_job_request(stored, parts, options)
         response = await self._call("CreateJob", lambda stub: stub.CreateJob(request, timeout=CALL_TIMEOUT_S))
         return AsyncJob(self, response.job)
 
@@ -118,11 +118,12 @@ class AsyncClient:
         """A job by `jobs/{uuid}` or its UUID alone. Raises JobNotFoundError."""
         return AsyncJob(self, await self._get_job(_requests.job_name(name_or_id)))
 
-    async def jobs(self) -> AsyncIterator[AsyncJob]:
-        """All jobs on the server, the newest first; fetched page by page as they are taken."""
+    async def jobs(self, states: Iterable[JobState | str] = ()) -> AsyncIterator[AsyncJob]:
+        """All jobs on the server, or those in one of these states, the newest first; fetched page by page."""
+        wanted = _requests.job_states(states)
         token = ""
         while True:
-            page = await self._list_jobs(stylizer_pb2.ListJobsRequest(page_token=token))
+            page = await self._list_jobs(stylizer_pb2.ListJobsRequest(page_token=token, states=wanted))
             for message in page.jobs:
                 yield AsyncJob(self, message)
             token = page.next_page_token

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Self, TypeAlias, TypeVar, Unpack
 
 import grpc
@@ -17,7 +17,7 @@ from impasto._endpoint import (
     Endpoint,
     open_endpoint,
 )
-from impasto._events import StoredImage, read_image
+from impasto._events import JobState, StoredImage, read_image
 from impasto._exceptions import ImpastoError
 from impasto._images import Picture, Upload, encode
 from impasto._job import Job
@@ -112,7 +112,7 @@ class Client:
             parts.append(_requests.style_message(entry, image))
         with _requests.about("spec.content"):
             stored = self.upload(content)
-        request = _requests.create_job_request(stored.name, parts, options)
+        request = _requests.create_job_request(stored, parts, options)
         response = self._call("CreateJob", lambda stub: stub.CreateJob(request, timeout=CALL_TIMEOUT_S))
         return Job(self, response.job)
 
@@ -120,11 +120,12 @@ class Client:
         """A job by `jobs/{uuid}` or its UUID alone. Raises JobNotFoundError."""
         return Job(self, self._get_job(_requests.job_name(name_or_id)))
 
-    def jobs(self) -> Iterator[Job]:
-        """All jobs on the server, the newest first; fetched page by page as they are taken."""
+    def jobs(self, states: Iterable[JobState | str] = ()) -> Iterator[Job]:
+        """All jobs on the server, or those in one of these states, the newest first; fetched page by page."""
+        wanted = _requests.job_states(states)
         token = ""
         while True:
-            request = stylizer_pb2.ListJobsRequest(page_token=token)
+            request = stylizer_pb2.ListJobsRequest(page_token=token, states=wanted)
             page = self._list_jobs(request)
             for message in page.jobs:
                 yield Job(self, message)

@@ -133,6 +133,16 @@ class Result(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Event):
+    """The job goes on otherwise than was to be expected: in smaller tiles, say, because memory ran out."""
+
+    reason: str
+    """A word for programs: `TILES_SMALLER`, `WORKER_KILLED`, … New ones may come at any time."""
+    message: str
+    """One sentence for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconnecting(Event):
     """Contact was lost; the job goes on meanwhile, and watching goes on where it stood."""
 
@@ -144,7 +154,7 @@ class Reconnecting(Event):
     """What the connection said."""
 
 
-JobEvent: TypeAlias = StateChanged | Progress | Preview | Result | Reconnecting
+JobEvent: TypeAlias = StateChanged | Progress | Preview | Result | Notice | Reconnecting
 
 
 def read_event(event: job_pb2.JobEvent) -> JobEvent | None:
@@ -180,6 +190,14 @@ def read_event(event: job_pb2.JobEvent) -> JobEvent | None:
             )
         case "result":
             return read_result(event.result, sequence, time, attempt)
+        case "notice":
+            return Notice(
+                sequence=sequence,
+                time=time,
+                attempt=attempt,
+                reason=event.notice.reason,
+                message=event.notice.message,
+            )
         case _:
             return None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, cast
 
-from impasto._events import StoredImage
+from impasto._events import JobState, StoredImage
 from impasto._exceptions import ImageError, ImageFileNotFoundError, ParameterError
 from impasto._images import IMAGE_NAME, Picture
 from impasto.v1 import image_pb2, job_pb2, stylizer_pb2
@@ -33,6 +33,8 @@ class JobOptions(TypedDict, total=False):
     """Name of a recipe of the server: `painterly`, `classic`, `draft`."""
     size_px: int | None
     """Long side of the result."""
+    size: Literal["full"] | None
+    """`full`: the content's own size, in place of `size_px`, `height_px` and `width_px`."""
     height_px: int | None
     """Exact height; only together with `width_px`, and not with `size_px`."""
     width_px: int | None
@@ -50,6 +52,12 @@ class JobOptions(TypedDict, total=False):
     seed: int | None
     weights: str | None
     """VGG-19 weights: `original`, `torchvision`, or `file:` and an absolute path."""
+    tile_px: int | None
+    """Side of the tiles of a large picture, a multiple of 16; left out: as the device's memory allows."""
+    result_format: Literal["PNG", "TIFF"] | None
+    """How the server writes the result; left out: PNG."""
+    bits_per_channel: Literal[8, 16] | None
+    """Of the result's file; left out: 8."""
     device: str | None
     """`cuda:0`, `mps`, `cpu`; left out: the first that is free."""
     request_id: str | None
@@ -69,6 +77,7 @@ PLAIN_PARAMETERS = (
     "decay_every_steps",
     "seed",
     "weights",
+    "tile_px",
 )
 EXCLUDED_BY: dict[str, tuple[Literal["size_px", "height_px", "width_px"], ...]] = {
     "size_px": ("height_px", "width_px"),
@@ -80,6 +89,7 @@ INITIAL_IMAGES = {
     "content": job_pb2.INITIAL_IMAGE_CONTENT,
     "noise": job_pb2.INITIAL_IMAGE_NOISE,
 }
+RESULT_FORMATS = {"PNG": image_pb2.IMAGE_FORMAT_PNG, "TIFF": image_pb2.IMAGE_FORMAT_TIFF}
 PREVIEW_FORMATS = {
     "": image_pb2.IMAGE_FORMAT_UNSPECIFIED,
     "jpeg": image_pb2.IMAGE_FORMAT_JPEG,
@@ -162,15 +172,16 @@ def check_options(options: JobOptions, caller: str) -> None:
 
 
 def create_job_request(
-    content: str, styles: Sequence[job_pb2.Style], options: JobOptions
+    content: StoredImage, styles: Sequence[job_pb2.Style], options: JobOptions
 ) -> stylizer_pb2.CreateJobRequest:
     """The message that queues a job; it always has a request id, so that it can be sent again."""
     spec = job_pb2.JobSpec(
-        content=content,
+        content=content.name,
         styles=styles,
         recipe=options.get("recipe") or "",
-        parameters=parameters(options),
+        parameters=parameters(sized(options, content)),
         device=options.get("device") or "",
+        result=result_options(options),
     )
     return stylizer_pb2.CreateJobRequest(spec=spec, request_id=options.get("request_id") or str(uuid.uuid4()))
 
@@ -182,13 +193,52 @@ def continue_request(job: job_pb2.Job, options: JobOptions) -> stylizer_pb2.Crea
     spec.continue_from = job.name
     spec.recipe = options.get("recipe") or spec.recipe
     spec.device = options.get("device") or spec.device
+    if options.get("size") is not None:
+        raise ParameterError("A continued job has the size of the one before it: size can't be said.", field="size")
     changes = parameters(options)
     for field, _ in changes.ListFields():
         spec.parameters.ClearField(field.name)  # type: ignore[arg-type]
         for other in EXCLUDED_BY.get(field.name, ()):
             spec.parameters.ClearField(other)
     spec.parameters.MergeFrom(changes)
+    if (result := result_options(options)) is not None:
+        spec.result.MergeFrom(result)
     return stylizer_pb2.CreateJobRequest(spec=spec, request_id=options.get("request_id") or str(uuid.uuid4()))
+
+
+def sized(options: JobOptions, content: StoredImage) -> JobOptions:
+    """The options with `size` in pixels. Raises ParameterError if it is neither left out nor `full`, or not alone."""
+    size = options.get("size")
+    if size is None:
+        return options
+    if size != "full":
+        raise ParameterError(f"size can only be 'full', not {size!r}; size_px says it in pixels.", field="size")
+    for name in ("size_px", "height_px", "width_px"):
+        if name in options and options[name] is not None:
+            raise ParameterError(f"size='full' and {name} exclude each other.", field="size")
+    if not content.width_px:
+        raise ParameterError(
+            f"size='full' needs the size of {content.name}: give the picture itself, or what `upload` returned.",
+            field="size",
+        )
+    return {**options, "size_px": max(content.width_px, content.height_px)}
+
+
+def result_options(options: JobOptions) -> job_pb2.ResultOptions | None:
+    """How the result is to be written; None if nothing was said. Raises ParameterError."""
+    result_format, bits = options.get("result_format"), options.get("bits_per_channel")
+    if result_format is None and bits is None:
+        return None
+    if result_format is not None and result_format not in RESULT_FORMATS:
+        raise ParameterError(f"A result can be PNG or TIFF, not {result_format!r}.", field="spec.result.format")
+    if bits is not None and bits not in (8, 16):
+        raise ParameterError(
+            f"A result can have 8 or 16 bits a channel, not {bits!r}.", field="spec.result.bits_per_channel"
+        )
+    return job_pb2.ResultOptions(
+        format=RESULT_FORMATS[result_format] if result_format else image_pb2.IMAGE_FORMAT_UNSPECIFIED,
+        bits_per_channel=bits or 0,
+    )
 
 
 def parameters(options: JobOptions) -> job_pb2.Parameters:
@@ -259,6 +309,17 @@ def update_request(
         setattr(request.weights, field, value)
         request.update_mask.paths.append(field)
     return request
+
+
+def job_states(states: Iterable[JobState | str]) -> list[job_pb2.Job.State.ValueType]:
+    """The contract's numbers. Raises ParameterError for what is no state."""
+    known = [str(state) for state in JobState if state is not JobState.UNKNOWN]
+    numbers = []
+    for state in states:
+        if state not in known:
+            raise ParameterError(f"{str(state)!r} is no state of a job; known are {', '.join(known)}.", field="states")
+        numbers.append(job_pb2.Job.State.Value(f"STATE_{state.upper()}"))
+    return numbers
 
 
 def job_name(name_or_id: str) -> str:

@@ -70,7 +70,7 @@ DEFAULT_LISTEN = "127.0.0.1:50051"
 )
 @click.option(
     "--max-image-megapixels",
-    default=100.0,
+    default=270.0,
     show_default=True,
     type=click.FloatRange(0.001),
     help="Largest upload.",

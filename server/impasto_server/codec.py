@@ -6,6 +6,7 @@ A leaf like `recipes`: read by service, jobs and engine alike. Pillow only, no t
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,12 +151,20 @@ def _open(path: Path) -> Image.Image:
     try:
         return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError:
+        if _is_png_without_pixels(path):
+            raise ImageError("IMAGE_EMPTY", "The image has no pixels: its width or height is 0.") from None
         raise ImageError(
             "IMAGE_UNREADABLE",
             f"The file is not an image of a kind this server reads ({', '.join(FORMATS)}).",
         ) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError("IMAGE_UNREADABLE", f"The image's header can't be read: {error}.") from error
+
+
+def _is_png_without_pixels(path: Path) -> bool:
+    with path.open("rb") as file:
+        header = file.read(24)
+    return header[:8] == b"\x89PNG\r\n\x1a\n" and 0 in struct.unpack(">II", header[16:].ljust(8, b"\xff"))
 
 
 def _decode(image: Image.Image) -> None:

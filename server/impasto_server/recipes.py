@@ -91,6 +91,8 @@ class Recipe:
     initial_image: InitialImage = "content"
     seed: int = 0
     weights: str = "original"
+    tile_px: int | None = None
+    """Side of the tiles that large pictures are painted in. None: as large as the device's free memory allows."""
 
     @property
     def longest_px(self) -> int:
@@ -121,6 +123,8 @@ class Parameter:
     maximum: float | None
     unit: str
     description: str
+    multiple_of: int = 1
+    """A whole number has to be a multiple of it."""
 
 
 DEFAULT_RECIPE = "painterly"
@@ -202,6 +206,15 @@ PARAMETERS = (
     Parameter("initial_image", "choice", None, None, "", "What the painting starts from: content or noise."),
     Parameter("seed", "int", 0, 2**63 - 1, "", "Seed of the noise; the same seed gives the same picture."),
     Parameter("weights", "choice", None, None, "", "Source of VGG-19: original, torchvision, or file:/path."),
+    Parameter(
+        "tile_px",
+        "int",
+        64,
+        16384,
+        "px",
+        "Side of the tiles that large pictures are painted in, a multiple of 16; unset: as memory allows.",
+        multiple_of=16,
+    ),
 )
 """What users may set, with ranges; defaults are each recipe's own."""
 
@@ -294,11 +307,15 @@ def _number(parameter: Parameter, value: object) -> int | float:
     noun = "a whole number" if parameter.kind == "int" else "a number"
     unit = f" {parameter.unit}" if parameter.unit else ""
     expected = f"expected {noun} from {parameter.minimum:g} to {parameter.maximum:g}{unit}"
+    if parameter.multiple_of > 1:
+        expected += f", a multiple of {parameter.multiple_of}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RecipeError(parameter.name, f"{parameter.name} is {value!r}; {expected}.")
     if parameter.kind == "int" and not float(value).is_integer():
         raise RecipeError(parameter.name, f"{parameter.name} is {value!r}; {expected}.")
     if not parameter.minimum <= value <= parameter.maximum:
+        raise RecipeError(parameter.name, f"{parameter.name} is {value!r}; {expected}.")
+    if value % parameter.multiple_of and parameter.kind == "int":
         raise RecipeError(parameter.name, f"{parameter.name} is {value!r}; {expected}.")
     return int(value) if parameter.kind == "int" else float(value)
 

@@ -1,0 +1,1 @@
+"""`impasto` from the command line, as a user runs it."""

@@ -50,6 +50,19 @@ def test_jobs_are_listed_for_people_and_programs(impasto_, finished):
     assert (newest["id"], newest["state"], newest["step"]) == (finished.id, "succeeded", 2)
 
 
+def test_jobs_are_listed_by_state(impasto_, finished, endless):
+    def listed(*states):
+        options = [word for state in states for word in ("--state", state)]
+        lines = impasto_("jobs", "list", "--json", *options).stdout.splitlines()
+        return {(job["id"], job["state"]) for job in map(json.loads, lines)}
+
+    assert listed("running") == {(endless.id, "running")}
+    assert (finished.id, "succeeded") in listed("succeeded") <= listed("succeeded", "running")
+    assert listed("failed") == set()
+    assert "no jobs in that state" in impasto_("jobs", "list", "--state", "failed").stderr
+    assert impasto_("jobs", "list", "--state", "ready").returncode == 2
+
+
 def test_a_job_is_shown(impasto_, finished):
     shown = impasto_("jobs", "show", finished.id).stdout
     assert "state        succeeded" in shown

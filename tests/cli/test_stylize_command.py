@@ -8,10 +8,20 @@ import subprocess
 import pytest
 from PIL import Image
 
+import impasto
+from impasto._cli._output import write_picture
+from impasto.v1 import image_pb2
 from tests.cli.conftest import opened
 
 TINY = ("--size", 48, "--steps", 4)
 LONG = ("--size", 64, "--steps", 9000)
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    """For what the commands leave on the server."""
+    with impasto.Client(server.address) as client:
+        yield client
 
 
 def test_a_painting_appears_under_the_names_of_content_and_style(impasto_, folder):
@@ -29,6 +39,31 @@ def test_a_painting_appears_under_the_names_of_content_and_style(impasto_, folde
 def test_the_suffix_decides_the_format(impasto_, folder, name, format_name):
     assert impasto_("stylize", "photo.png", "--style", "mist-ink", "-o", name, *TINY).returncode == 0
     assert opened(folder / name).format == format_name
+
+
+def test_the_server_is_asked_for_what_the_suffix_says(impasto_, client):
+    for name, written, bits in (("o.tif", "TIFF", 16), ("o.png", "PNG", 16), ("o.jpg", "PNG", 8)):
+        depth = ("--bits", 16) if bits == 16 else ()
+        done = impasto_("stylize", "photo.png", "--style", "mist-ink", "-o", name, "--json", *depth, *TINY)
+        spec = client.job(json.loads(done.stdout.splitlines()[-1])["job"]).message.spec
+        asked = image_pb2.ImageFormat.Name(spec.result.format)
+        assert (asked, spec.result.bits_per_channel) == (f"IMAGE_FORMAT_{written}", bits)
+
+
+def test_the_servers_file_is_written_as_it_came_if_the_suffix_fits(tmp_path, photo, photo_png):
+    for suffix, data in ((".png", photo_png), (".tif", b"II*\0 anything"), (".tiff", b"MM\0* anything")):
+        write_picture(data, tmp_path / f"kept{suffix}")
+        assert (tmp_path / f"kept{suffix}").read_bytes() == data
+    write_picture(photo_png, tmp_path / "other.tif")
+    assert opened(tmp_path / "other.tif").format == "TIFF"
+    assert opened(tmp_path / "other.tif").tobytes() == photo.tobytes()
+
+
+def test_full_size_is_the_contents_own(impasto_, folder, photo):
+    photo.resize((51, 70)).save(folder / "tall.png")
+    done = impasto_("stylize", "tall.png", "--style", "mist-ink", "--size", "full", "--steps", 3)
+    assert done.returncode == 0, done.stderr
+    assert opened(folder / "tall-mist-ink.png").size == (51, 70)
 
 
 def test_jpeg_has_no_alpha_so_it_is_laid_over_white(impasto_, folder, photo):
@@ -94,6 +129,9 @@ def test_frames_and_a_timelapse_are_kept(impasto_, folder):
         (("--style-layers", ","), "name at least one layer"),
         (("--init", "white"), "'white' is not one of"),
         (("--steps", "many"), "'many' is not a valid integer"),
+        (("--size", "huge"), "'huge' is neither a number of pixels nor `full`"),
+        (("--bits", 12), "'12' is not one of '8', '16'"),
+        (("--bits", 16, "-o", "out.jpg"), "out.jpg can't hold 16 bits a channel; name it .png or .tif"),
     ],
 )
 def test_wrong_usage_is_refused_before_any_work(impasto_, arguments, text):
@@ -113,6 +151,7 @@ def test_wrong_usage_is_refused_before_any_work(impasto_, arguments, text):
         (("--device", "cuda:77"), "cuda:77"),
         (("--style", "mist-imk"), "Did you mean 'mist-ink'?"),
         (("--height", 40), "width_px"),
+        (("--tile-px", 100), "a multiple of 16"),
     ],
 )
 def test_a_value_that_the_server_refuses_is_wrong_usage_too(impasto_, arguments, text):

@@ -1,0 +1,1 @@
+"""The library, against real and scripted servers."""

@@ -11,7 +11,7 @@ from impasto import _exceptions
 NAMES = """
 AsyncClient AsyncJob AsyncWatch Client ConfigurationError Device Event GalleryStyle ImageError ImageFileError
 ImageFileNotFoundError ImageNotFoundError ImpastoError InvalidRequestError Job JobCancelledError JobError JobEvent
-JobFailedError JobNotFoundError JobOptions JobState JobStateError Limits LocalServerError Losses NotFoundError
+JobFailedError JobNotFoundError JobOptions JobState JobStateError Limits LocalServerError Losses NotFoundError Notice
 Parameter ParameterError Preview PreviewOptions Progress QueueFullError Recipe Reconnect Reconnecting Result
 ResultTimeoutError ServerError ServerInfo ServerTooOldError ServerUnavailableError StateChanged StoredImage
 UnsupportedError Watch Weights WeightsUnavailableError __version__ stylize

@@ -1,0 +1,1 @@
+"""What a job is: its states, journal, blobs and queue."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from impasto_server.engine import Losses, Progressed, Steering
+from impasto_server.engine.abc import Noticed, ResultFormat
 from impasto_server.jobs import (
     Event,
     Job,
@@ -26,7 +29,7 @@ from impasto_server.jobs import (
     StateChanged,
     StyleSource,
 )
-from impasto_server.jobs.journal import StoredSteering
+from impasto_server.jobs.journal import SCHEMA_VERSION, StoredSteering
 from impasto_server.jobs.state import after
 
 SPEC = JobSpec(
@@ -36,11 +39,13 @@ SPEC = JobSpec(
     parameters={"size_px": 640, "style_layers": ("relu1_1", "conv4_2"), "tv_weight": 0.1, "weights": "original"},
     device="cuda:0",
     continue_from="a-job",
+    result_format=ResultFormat("TIFF", 16),
 )
 LIFE = (
     StateChanged(State.QUEUED, queue_position=3),
     StateChanged(State.RUNNING, device="cuda:0"),
     Progressed(1, 2, 3, 9, 64, 96, Losses(0.1, 1e-30, 3e300, 6.0), 1.5, 8.25),
+    Noticed("TILES_SMALLER", "Memory ran out at tiles of 1024 px; it goes on in tiles of 512 px."),
     Result("r" * 64, 9, partial=True),
     StateChanged(State.FAILED, error=JobError("OUT_OF_MEMORY", "try --size 88")),
 )
@@ -69,6 +74,29 @@ def test_a_life_comes_back_as_it_was(tmp_path: Path) -> None:
     assert journal.events("1", 0, 100) == events
     assert journal.events("1", 2, 2) == events[2:4]
     journal.close()
+
+
+def test_a_journal_of_before_results_had_a_format_still_opens(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    journal = Journal(path)
+    job, events = lived(journal, "1")
+    journal.close()
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE jobs SET spec = json_remove(spec, '$.result_format')")
+        database.execute("PRAGMA user_version = 1")
+    journal = Journal(path)
+    assert list(journal.jobs()) == [(replace(job, spec=replace(SPEC, result_format=ResultFormat("PNG", 8))), "")]
+    assert journal.events("1", 0, 100) == events
+    journal.close()
+
+
+def test_a_journal_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    Journal(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    with pytest.raises(JournalError, match="written by a newer Impasto"):
+        Journal(path)
 
 
 def test_steerings_keep_their_order_and_learn_their_step(tmp_path: Path) -> None:

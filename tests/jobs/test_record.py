@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,48 @@ async def test_a_watcher_waits_for_what_comes(record: JobRecord) -> None:
     record.append(step(1))
     async with asyncio.timeout(1):
         assert (await waiting).sequence == 3
+
+
+async def test_a_preview_reaches_whoever_wants_it_before_anything_else_happens(record: JobRecord) -> None:
+    waiting = asyncio.create_task(anext(record.follow(2, SPEC, 0.0)))
+    await asyncio.sleep(0)
+    record.look(preview(1))
+    async with asyncio.timeout(1):
+        assert isinstance(await waiting, Watched)
+
+
+async def test_a_preview_that_is_not_due_comes_when_it_is_and_keeps_no_event_waiting(record: JobRecord) -> None:
+    items = record.follow(2, SPEC, interval_s=0.3)
+    record.look(preview(1))
+    assert isinstance(await anext(items), Watched)
+    began = time.monotonic()
+    record.look(preview(2))
+    waiting = asyncio.create_task(anext(items))
+    await asyncio.sleep(0.05)
+    record.append(step(1))
+    async with asyncio.timeout(0.1):
+        assert isinstance(await waiting, Event)
+    assert isinstance(await anext(items), Watched)
+    assert 0.25 < time.monotonic() - began < 2
+
+
+async def test_a_preview_wakes_nobody_who_wants_none(record: JobRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    original = record._events_after
+
+    def counted(position: int) -> Sequence[Event]:
+        nonlocal looked
+        looked += 1
+        return original(position)
+
+    monkeypatch.setattr(record, "_events_after", counted)
+    waiting = asyncio.create_task(anext(record.follow(2, None, 0.0)))
+    for number in range(20):
+        await asyncio.sleep(0)
+        record.look(preview(number))
+    await asyncio.sleep(0)
+    assert looked == 1
+    waiting.cancel()
 
 
 async def test_a_watcher_that_comes_late_reads_what_memory_has_let_go(record: JobRecord) -> None:

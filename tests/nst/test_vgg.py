@@ -1,61 +1,127 @@
-"""Activations by layer name."""
+"""Activations by layer name, and their gradient."""
+
+from collections.abc import Collection, Iterator
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from impasto_server import nst
-from impasto_server.recipes import LAYERS
+from impasto_server.nst.tiles import tiles
+from impasto_server.nst.unit_mean import original_means, unit_mean
+from impasto_server.nst.vgg import Network
+from impasto_server.nst.weights import read_convolutions
+from impasto_server.recipes import CONVOLUTIONS, LAST_OF_BLOCK, LAYERS, Pooling
 
 PICTURE = torch.randn(1, 3, 32, 48, generator=torch.Generator().manual_seed(2))
 
 
-def test_every_layer_can_be_asked_for_by_its_name(vgg: nst.Vgg) -> None:
-    found = vgg.activations(PICTURE, LAYERS, pooling="max", replicate_border=False)
+def features(
+    vgg: nst.Vgg,
+    picture: Tensor,
+    layers: Collection[str],
+    *,
+    pooling: Pooling = "average",
+    replicate_border: bool = True,
+    dtype: torch.dtype = torch.float32,
+) -> dict[str, Tensor]:
+    network = Network(vgg, layers, pooling=pooling, replicate_border=replicate_border, dtype=dtype)
+    return network.forward(picture, keep=False).features
+
+
+@pytest.mark.parametrize("replicate_border", [True, False])
+def test_every_layer_can_be_asked_for_by_its_name(vgg: nst.Vgg, replicate_border: bool) -> None:
+    found = features(vgg, PICTURE, LAYERS, pooling="max", replicate_border=replicate_border)
     assert set(found) == set(LAYERS)
     assert found["relu1_2"].shape == (1, 64, 32, 48)
     assert found["conv5_4"].shape == (1, 512, 2, 3)
 
 
-def test_conv_is_the_map_before_its_relu_and_relu_the_one_after(vgg: nst.Vgg) -> None:
-    both = vgg.activations(PICTURE, ["conv3_1", "relu3_1"], pooling="max", replicate_border=False)
-    alone = vgg.activations(PICTURE, ["conv3_1"], pooling="max", replicate_border=False)
+@pytest.mark.parametrize("replicate_border", [True, False])
+def test_conv_is_the_map_before_its_relu_and_relu_the_one_after(vgg: nst.Vgg, replicate_border: bool) -> None:
+    both = features(vgg, PICTURE, ["conv3_1", "relu3_1"], replicate_border=replicate_border)
+    alone = features(vgg, PICTURE, ["conv3_1"], replicate_border=replicate_border)
     assert both["conv3_1"].min() < 0
     assert torch.equal(both["conv3_1"], alone["conv3_1"])
     assert torch.equal(both["relu3_1"], F.relu(both["conv3_1"]))
 
 
-def test_asking_for_more_layers_changes_none(vgg: nst.Vgg) -> None:
-    everything = vgg.activations(PICTURE, LAYERS, pooling="average", replicate_border=True)
+@pytest.mark.parametrize("replicate_border", [True, False])
+def test_asking_for_more_layers_changes_none(vgg: nst.Vgg, replicate_border: bool) -> None:
+    everything = features(vgg, PICTURE, LAYERS, replicate_border=replicate_border)
     for layer in ("relu1_1", "conv2_2", "relu4_1"):
-        alone = vgg.activations(PICTURE, [layer], pooling="average", replicate_border=True)
+        alone = features(vgg, PICTURE, [layer], replicate_border=replicate_border)
         assert list(alone) == [layer]
-        assert torch.equal(alone[layer], everything[layer])
+        torch.testing.assert_close(alone[layer], everything[layer], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("layer", ["conv1_1", "relu4_1"])
 @pytest.mark.parametrize("replicate_border", [True, False])
 def test_a_replicated_border_leaves_a_plain_picture_plain(vgg: nst.Vgg, layer: str, replicate_border: bool) -> None:
     plain = torch.full((1, 3, 40, 40), 0.7)
-    maps = vgg.activations(plain, [layer], pooling="average", replicate_border=replicate_border)[layer]
+    maps = features(vgg, plain, [layer], replicate_border=replicate_border)[layer]
     assert torch.allclose(maps, maps[..., 2:3, 2:3].expand_as(maps), atol=1e-4) == replicate_border
 
 
-def test_average_pooling_keeps_the_last_pixels_of_odd_sides(vgg: nst.Vgg) -> None:
-    maps = vgg.activations(torch.zeros(1, 3, 33, 49), ["relu4_1"], pooling="average", replicate_border=True)
-    assert maps["relu4_1"].shape == (1, 512, 5, 7)
+@pytest.mark.parametrize(("pooling", "sides"), [("average", (5, 7)), ("max", (4, 6))])
+def test_average_pooling_keeps_the_last_pixels_of_odd_sides(
+    vgg: nst.Vgg, pooling: Pooling, sides: tuple[int, int]
+) -> None:
+    network = Network(vgg, ["relu4_1"], pooling=pooling, replicate_border=True, dtype=torch.float32)
+    maps = network.forward(torch.zeros(1, 3, 33, 49), keep=False).features["relu4_1"]
+    assert maps.shape == (1, 512, *sides)
+    assert network.sides("relu4_1", 33, 49) == sides
 
 
-def test_gradients_reach_the_picture_and_stop_at_the_weights(vgg: nst.Vgg) -> None:
-    picture = PICTURE.clone().requires_grad_()
-    vgg.activations(picture, ["relu2_1"], pooling="max", replicate_border=True)["relu2_1"].sum().backward()
-    assert picture.grad is not None
-    assert picture.grad.abs().sum() > 0
-    assert not any(convolution.weight.requires_grad for convolution in vgg.convolutions.values())
+@pytest.fixture(scope="module")
+def exact_vgg() -> nst.Vgg:
+    """In float64: the gradients below must agree to its digits."""
+    exact = {name: part.to(torch.float64) for name, part in read_convolutions("original").items()}
+    return nst.Vgg("original", unit_mean(exact, original_means()))
+
+
+def plainly(vgg: nst.Vgg, picture: Tensor, *, pooling: Pooling, replicate_border: bool) -> dict[str, Tensor]:
+    """The network once more, as anyone would write it, for autograd to differentiate."""
+    found, maps = {}, picture
+    for name in CONVOLUTIONS:
+        convolution = vgg.convolutions[name]
+        wide = F.pad(maps, (1, 1, 1, 1), mode="replicate" if replicate_border else "constant")
+        found[name] = F.conv2d(wide, convolution.weight, convolution.bias)
+        found[name.replace("conv", "relu")] = maps = F.relu(found[name])
+        if name in LAST_OF_BLOCK and pooling == "max":
+            maps = F.max_pool2d(maps, 2)
+        elif name in LAST_OF_BLOCK:
+            maps = F.avg_pool2d(maps, 2, ceil_mode=True, count_include_pad=False)
+    return found
+
+
+@pytest.mark.parametrize("layers", [["relu3_1"], ["conv2_2", "relu1_1", "relu2_2"], ["relu4_1", "conv5_1"]])
+@pytest.mark.parametrize("replicate_border", [True, False])
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_the_way_back_is_the_gradient_that_autograd_finds(
+    layers: list[str], replicate_border: bool, pooling: Pooling, exact_vgg: nst.Vgg
+) -> None:
+    picture = torch.randn(1, 3, 33, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    options = {"pooling": pooling, "replicate_border": replicate_border}
+    network = Network(exact_vgg, layers, dtype=torch.float64, **options)
+    maps = network.forward(picture, keep=True)
+    slopes = {layer: torch.randn_like(maps.features[layer]) for layer in layers}
+    expected = plainly(exact_vgg, picture.requires_grad_(), **options)
+    for layer in layers:
+        torch.testing.assert_close(maps.features[layer], expected[layer])
+    (autograd,) = torch.autograd.grad(sum((slopes[layer] * expected[layer]).sum() for layer in layers), picture)
+
+    def pull(layer: str, _: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        yield slice(0, 3), slopes[layer][..., :3, :]
+        yield slice(3, None), slopes[layer][..., 3:, :]
+
+    (whole,) = tiles(33, 50, 50, 0)
+    torch.testing.assert_close(network.backward(maps, pull, whole), autograd, rtol=1e-10, atol=1e-12)
 
 
 def test_bfloat16_says_nearly_the_same(vgg: nst.Vgg) -> None:
-    exact = vgg.activations(PICTURE, ["relu4_1"], pooling="average", replicate_border=True)["relu4_1"]
-    rough = vgg.in_precision(torch.bfloat16).activations(PICTURE, ["relu4_1"], pooling="average", replicate_border=True)
-    assert rough["relu4_1"].dtype == torch.float32
-    assert (rough["relu4_1"] - exact).norm() < 0.03 * exact.norm()
+    exact = features(vgg, PICTURE, ["relu4_1"])["relu4_1"]
+    rough = features(vgg, PICTURE, ["relu4_1"], dtype=torch.bfloat16)["relu4_1"]
+    assert rough.dtype == torch.bfloat16
+    assert (rough.float() - exact).norm() < 0.03 * exact.norm()

@@ -1,0 +1,1 @@
+"""The whole server on loopback: promises to clients and operators."""

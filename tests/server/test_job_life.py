@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from impasto.v1 import stylizer_pb2
+from impasto.v1 import job_pb2, stylizer_pb2
 from tests import wire
 from tests.server_process import ServerProcess
 
@@ -98,6 +98,31 @@ def test_jobs_are_listed_newest_first_and_page_by_page(server: ServerProcess, co
         found += [job.name for job in page.jobs]
         token = page.next_page_token
     assert found[:5] == made[::-1]
+
+
+def test_jobs_are_listed_by_state_over_all_pages(server: ServerProcess, content: str) -> None:
+    running = wire.create_job(server.stub, content, **LONG)
+    waiting = [wire.create_job(server.stub, content, **LONG).name for _ in range(3)]
+    next(event for event in wire.watch(server.stub, running.name) if event.HasField("progress"))
+    wanted = [job_pb2.Job.STATE_QUEUED, job_pb2.Job.STATE_CANCELLING]
+    pages, token = [], ""
+    while token or not pages:
+        request = stylizer_pb2.ListJobsRequest(page_size=2, page_token=token, states=wanted)
+        page = server.stub.ListJobs(request)
+        pages.append([job.name for job in page.jobs])
+        token = page.next_page_token
+    assert pages == [waiting[:0:-1], waiting[:1]]
+    for name in (*waiting, running.name):
+        wire.cancel(server.stub, name)
+    list(wire.watch(server.stub, running.name))
+
+
+def test_a_state_that_is_none_is_refused(server: ServerProcess) -> None:
+    for number in (0, 99):
+        with pytest.raises(grpc.RpcError) as caught:
+            server.stub.ListJobs(stylizer_pb2.ListJobsRequest(states=[job_pb2.Job.STATE_QUEUED, number]))
+        assert wire.fields(caught.value) == ["states[1]"]
+        assert "expected one of: STATE_QUEUED, STATE_RUNNING" in caught.value.details()
 
 
 def test_a_deleted_job_is_forgotten_with_its_picture(server: ServerProcess, content: str) -> None:

@@ -115,14 +115,34 @@ def test_a_job_whose_workers_keep_dying_fails_with_advice(tmp_path: Path, photo_
                 attempts = event.attempt
                 os.kill(server.worker_process_ids()[0], signal.SIGKILL)
         ended = wire.get_job(server.stub, job.name)
-        assert attempts == 3
-        assert wire.states(list(wire.watch(server.stub, job.name)))[-1] == "FAILED"
+        assert attempts == 6
+        events = list(wire.watch(server.stub, job.name))
+        assert wire.states(events)[-1] == "FAILED"
+        # The first may have had a checkpoint, and then it got somewhere.
+        notices = [event.notice.reason for event in events if event.HasField("notice")]
+        assert notices in (["WORKER_KILLED"] * 4, ["WORKER_KILLED"] * 5)
         assert re.search(
-            r"was killed, 3 times at step \d+\. It probably ran out of memory at 128 px: try --size 88\.",
+            r"was killed, 6 times at step \d+\. It probably ran out of memory at 128 px: try --size 88\.",
             ended.error.message,
         )
         again = wire.create_job(server.stub, ended.spec.content)
         assert wire.states(list(wire.watch(server.stub, again.name)))[-1] == "SUCCEEDED"
+
+
+def test_a_job_whose_workers_keep_crashing_fails_sooner_for_no_tile_is_to_blame(
+    tmp_path: Path, photo_png: bytes
+) -> None:
+    with ServerProcess(tmp_path) as server:
+        job = wire.create_job(server.stub, wire.upload(server.stub, photo_png), **LONG)
+        attempts = 0
+        for event in wire.watch(server.stub, job.name):
+            if event.HasField("progress") and event.attempt > attempts:
+                attempts = event.attempt
+                os.kill(server.worker_process_ids()[0], signal.SIGSEGV)
+        assert attempts == 3
+        assert re.search(
+            r"crashed \(SIGSEGV\), 3 times at step \d+\.", wire.get_job(server.stub, job.name).error.message
+        )
 
 
 def test_a_worker_that_does_not_answer_a_cancel_is_killed(tmp_path: Path, photo_png: bytes) -> None:
@@ -132,7 +152,9 @@ def test_a_worker_that_does_not_answer_a_cancel_is_killed(tmp_path: Path, photo_
         (worker,) = server.worker_process_ids()
         os.kill(worker, signal.SIGSTOP)
         wire.cancel(server.stub, job.name)
-        assert wire.states(list(wire.watch(server.stub, job.name)))[-1] == "CANCELLED"
+        events = list(wire.watch(server.stub, job.name))
+        assert wire.states(events)[-1] == "CANCELLED"
+        assert not any(event.HasField("notice") for event in events), "memory was not to blame"
         assert not is_alive(worker)
 
 

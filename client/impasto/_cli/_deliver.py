@@ -9,7 +9,7 @@ import click
 
 from impasto._cli._display import Display, print_json
 from impasto._cli._follow import follow
-from impasto._cli._output import FORMATS, TIMELAPSE_FORMATS, check_output, write_picture, write_whole
+from impasto._cli._output import FORMATS, TIMELAPSE_FORMATS, check_output, result_suffix, write_picture, write_whole
 from impasto._events import JobEvent, Preview
 from impasto._exceptions import JobCancelledError
 from impasto._images import decode
@@ -57,7 +57,7 @@ def deliver(submit: Callable[[], Job], display: Display, targets: Targets, *, as
         job = submit()
         frames = Frames(targets)
         interrupted = follow(job, display, frames.options, frames.take)
-        path = write_result(job, targets.output or Path(f"{job.id}.png"), interrupted)
+        path = write_result(job, targets.output, interrupted)
         frames.finish(path)
     for kind, written in (("picture", path), ("timelapse", targets.timelapse)):
         if written is not None and written.exists():
@@ -76,21 +76,29 @@ def deliver(submit: Callable[[], Job], display: Display, targets: Targets, *, as
     return 0
 
 
-def write_result(job: Job, output: Path, interrupted: bool) -> Path | None:
+def write_result(job: Job, output: Path | None, interrupted: bool) -> Path | None:
     """Writes the finished picture, or the partial one beside its name. None if there is none."""
     try:
-        write_picture(job.result_bytes(), output)
+        data = job.result_bytes()
+        output = output or own_path(job)
+        write_picture(data, output)
     except JobCancelledError as error:
         if error.partial is None:
             if interrupted:
                 return None
             raise
+        output = output or own_path(job)
         output = output.with_name(f"{output.stem}-partial{output.suffix}")
         write_picture(job.partial_bytes(), output)
         if not interrupted:
             error.message = f"{error.message.rstrip('.')} in {output}."
             raise
     return output
+
+
+def own_path(job: Job) -> Path:
+    """What the file of a job is called that has a picture and no name for it: its id, in this folder."""
+    return Path(job.id + result_suffix(job.result_event.stored.format if job.result_event else ""))
 
 
 def make_folder(folder: Path) -> None:

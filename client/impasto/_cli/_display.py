@@ -12,7 +12,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.text import Text
 
-from impasto._events import JobEvent, Preview, Progress, Reconnecting, Result, StateChanged
+from impasto._events import JobEvent, Notice, Preview, Progress, Reconnecting, Result, StateChanged
 
 PLAIN_EVERY_S = 2.0
 
@@ -74,6 +74,8 @@ class PlainDisplay:
                 self.say(state_text(event))
             case Reconnecting():
                 self.say(reconnecting_text(event))
+            case Notice():
+                self.say(event.message)
             case Progress() if time.monotonic() >= self._next or event.step == event.steps:
                 self._next = time.monotonic() + PLAIN_EVERY_S
                 self.say(
@@ -118,6 +120,8 @@ class LiveDisplay:
                 self._detail.plain = state_text(event)
             case Reconnecting():
                 self._detail.plain = reconnecting_text(event)
+            case Notice():
+                self.say(event.message)
             case Progress():
                 self._bar.update(
                     self._task,
@@ -222,6 +226,8 @@ def event_json(event: JobEvent) -> dict[str, Any]:
                 "width_px": event.stored.width_px,
                 "height_px": event.stored.height_px,
             }
+        case Notice():
+            own = {"type": "notice", "reason": event.reason, "message": event.message}
         case Reconnecting():
             own = {
                 "type": "reconnecting",

@@ -10,11 +10,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from impasto._cli._deliver import Targets, deliver, frames_options
+from impasto._cli._deliver import Targets, deliver, frames_options, own_path
 from impasto._cli._display import choose_display, print_json
-from impasto._cli._options import json_option, server_option, weights_options
-from impasto._cli._output import FORMATS, check_output, write_picture
+from impasto._cli._options import bits_option, json_option, server_option, weights_options
+from impasto._cli._output import FORMATS, check_depth, check_output, server_format, write_picture
 from impasto._client import Client
+from impasto._events import JobState
 from impasto._exceptions import JobCancelledError, JobNotFoundError, ParameterError
 from impasto._job import Job
 
@@ -32,18 +33,25 @@ def jobs() -> None:
 
 @jobs.command("list")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="The newest so many.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([str(state) for state in JobState if state is not JobState.UNKNOWN]),
+    help="Only jobs in this state; repeat for several.",
+)
 @server_option
 @json_option
-def list_jobs(limit: int, server: str | None, as_json: bool) -> None:
+def list_jobs(limit: int, states: tuple[str, ...], server: str | None, as_json: bool) -> None:
     """Show jobs, the newest first."""
     with Client(server) as client:
-        found = list(itertools.islice(client.jobs(), limit))
+        found = list(itertools.islice(client.jobs(states), limit))
     if as_json:
         for job in found:
             print_json(job_json(job))
         return
     if not found:
-        click.echo("There are no jobs.", err=True)
+        click.echo(f"There are no jobs{' in that state' if states else ''}.", err=True)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("job", "state", "recipe", "step", "device", "created"):
@@ -111,7 +119,7 @@ def delete(job_ids: tuple[str, ...], server: str | None) -> None:
 
 @jobs.command()
 @click.argument("job_id", metavar="JOB")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: JOB.png in this folder.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: JOB.png (or .tif) in this folder.")
 @server_option
 def fetch(job_id: str, output: Path | None, server: str | None) -> None:
     """Wait for a job's picture and write it.
@@ -122,7 +130,6 @@ def fetch(job_id: str, output: Path | None, server: str | None) -> None:
         check_output(output, FORMATS, [], "--output")
     with Client(server) as client:
         job = find_job(client, job_id)
-        output = output or Path(f"{job.id}.png")
         with choose_display(False, job.id[:8]) as display:
             if not job.state.ended:
                 for event in job.watch(previews=None, after_sequence=job.last_sequence):
@@ -133,6 +140,7 @@ def fetch(job_id: str, output: Path | None, server: str | None) -> None:
             if error.partial is None:
                 raise
             data = job.partial_bytes()
+    output = output or own_path(job)
     write_picture(data, output)
     click.echo(str(output))
 
@@ -158,7 +166,8 @@ def steer(job_id: str, server: str | None, **weights: float | None) -> None:
 @click.argument("job_id", metavar="JOB")
 @click.option("--steps", type=int, help="Steps to make on top. Default: as many as were asked for before.")
 @weights_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: NEW-JOB.png in this folder.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: NEW-JOB.png (or .tif) in this folder.")
+@bits_option
 @frames_options
 @server_option
 @json_option
@@ -178,6 +187,9 @@ def continue_job(
     """
     targets = Targets(output, save_frames, timelapse)
     targets.check([])
+    check_depth(output, options["bits_per_channel"])
+    if output is not None:
+        options["result_format"] = server_format(output)
     with Client(server) as client:
         before = find_job(client, job_id)
         display = choose_display(as_json, f"{before.id[:8]} continued")

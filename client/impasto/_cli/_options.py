@@ -36,6 +36,27 @@ def weights_options(command: Command) -> Command:
     return command
 
 
+def bits_option(command: Command) -> Command:
+    """`--bits`."""
+    return click.option(
+        "--bits",
+        "bits_per_channel",
+        type=click.Choice(["8", "16"]),
+        callback=lambda _context, _parameter, value: value and int(value),
+        help="Bits a channel of the result; 16 for .png and .tif. Default: 8.",
+    )(command)
+
+
+def size(_: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
+    """A number of pixels, or `full`."""
+    if value is None or value == "full":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a number of pixels nor `full`.", param=parameter) from None
+
+
 def layers(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """`a,b` as a tuple."""
     if value is None:

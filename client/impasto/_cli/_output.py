@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import click
 from PIL import Image
@@ -22,7 +23,25 @@ FORMATS = {
 }
 OPAQUE = ("JPEG", "BMP", "PPM")
 TIMELAPSE_FORMATS = {".gif": "GIF", ".webp": "WEBP"}
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
+
+
+def server_format(output: Path | None) -> Literal["PNG", "TIFF"]:
+    """What the server had best write, so that a file of this name needs no other."""
+    return "TIFF" if output is not None and FORMATS.get(output.suffix.lower()) == "TIFF" else "PNG"
+
+
+def result_suffix(stored_format: str) -> str:
+    """The suffix of a file as the server keeps it."""
+    return ".tif" if stored_format == "tiff" else ".png"
+
+
+def check_depth(output: Path | None, bits: int | None) -> None:
+    """Refuses 16 bits a channel for a file that can't hold them."""
+    if bits == 16 and output is not None and FORMATS.get(output.suffix.lower()) not in ("PNG", "TIFF"):
+        raise click.BadParameter(
+            f"{output.name} can't hold 16 bits a channel; name it .png or .tif.", param_hint="'--bits'"
+        )
 
 
 def check_output(path: Path, formats: Iterable[str], sources: Iterable[Path], option: str) -> None:
@@ -45,9 +64,12 @@ def check_output(path: Path, formats: Iterable[str], sources: Iterable[Path], op
 
 
 def write_picture(data: bytes, path: Path) -> None:
-    """A server's picture to a file. PNG stays as it came; for JPEG and its like, alpha is laid over white."""
+    """A server's picture to a file, as it came if the suffix fits: written anew, it would keep 8 bits a channel.
+
+    For JPEG and its like, alpha is laid over white.
+    """
     format_name = FORMATS[path.suffix.lower()]
-    if format_name == "PNG" and data.startswith(PNG_SIGNATURE):
+    if any(name == format_name and data.startswith(beginning) for beginning, name in SIGNATURES.items()):
         write_whole(path, data)
         return
     image = decode(data)

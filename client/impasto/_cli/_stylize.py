@@ -9,7 +9,16 @@ import click
 from impasto import _requests
 from impasto._cli._deliver import Targets, deliver, frames_options
 from impasto._cli._display import choose_display
-from impasto._cli._options import json_option, layers, server_option, weighted_style, weights_options
+from impasto._cli._options import (
+    bits_option,
+    json_option,
+    layers,
+    server_option,
+    size,
+    weighted_style,
+    weights_options,
+)
+from impasto._cli._output import check_depth, server_format
 from impasto._client import Client
 from impasto._exceptions import ImageError
 from impasto._job import Job
@@ -27,7 +36,7 @@ from impasto._job import Job
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: CONTENT-STYLE.png in this folder.")
 @click.option("--recipe", metavar="NAME", help="painterly, classic or draft; `impasto info` lists them.")
-@click.option("--size", "size_px", type=int, metavar="PX", help="Long side of the result.")
+@click.option("--size", callback=size, metavar="PX|full", help="Long side of the result; full: the content's own size.")
 @click.option("--height", "height_px", type=int, metavar="PX", help="Exact height; with --width.")
 @click.option("--width", "width_px", type=int, metavar="PX", help="Exact width; with --height.")
 @click.option("--steps", type=int, help="Optimiser steps over all scales.")
@@ -38,6 +47,8 @@ from impasto._job import Job
 @click.option("--init", "initial_image", type=click.Choice(["content", "noise"]), help="What it starts from.")
 @click.option("--seed", type=int, help="Seed of everything random.")
 @click.option("--weights", metavar="NAME|PATH", help="VGG-19 weights: original, torchvision, or a file.")
+@click.option("--tile-px", type=int, metavar="PX", help="Side of a large picture's tiles. Default: as memory allows.")
+@bits_option
 @click.option("--device", help="cuda:0, mps, cpu; `impasto info` lists them.")
 @frames_options
 @server_option
@@ -46,6 +57,7 @@ def stylize(
     content: Path,
     styles: tuple[str, ...],
     output: Path | None,
+    size: int | str | None,
     weights: str | None,
     save_frames: Path | None,
     timelapse: Path | None,
@@ -64,6 +76,9 @@ def stylize(
         output = Path(f"{content.stem}-{'-'.join(Path(name).stem for name in names)}.png")
     targets = Targets(output, save_frames, timelapse)
     targets.check(sources)
+    check_depth(output, options["bits_per_channel"])
+    options["result_format"] = server_format(output)
+    options["size" if size == "full" else "size_px"] = size
     if weights is not None:
         options["weights"] = _requests.expand_file_weights(weights)
     display = choose_display(as_json, f"{content.stem} × {', '.join(Path(name).stem for name in names)}")

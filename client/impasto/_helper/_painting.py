@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from impasto._client import Client
-from impasto._events import JobEvent, JobState, Preview, Progress, Reconnecting, StateChanged
+from impasto._events import JobEvent, JobState, Notice, Preview, Progress, Reconnecting, StateChanged
 from impasto._exceptions import ImpastoError, JobCancelledError, JobStateError, ParameterError, QueueFullError
-from impasto._helper._pixels import colour_of, pixels_of, srgb_pixels
+from impasto._helper._notes import keep_note
+from impasto._helper._pixels import bare_png, colour_of, pixels_of, srgb_pixels
 from impasto._helper._requests import PaintRequest, Sliders
 from impasto._job import Job
 from impasto._requests import JobOptions, PreviewOptions, Style
@@ -47,13 +48,13 @@ class Painting:
         if self._stopped:
             self._tell("cancelled")
             return
-        options: JobOptions = {"recipe": recipe.name, "size_px": size_px, "seed": request.seed}
-        if request.steps:
-            options["steps"] = request.steps
+        options = request.options(recipe.name, size_px)
         if (sliders := self._sliders) != Sliders():
             weights = sliders.weights(recipe.defaults)
             options |= {"style_weight": weights["style_weight"], "tv_weight": weights["tv_weight"]}
         job = self._submit(content, options, sliders)
+        size = {"width": request.content.width, "height": request.content.height}
+        keep_note(job.name, {**size, "note": request.note})
         self._tell("job", name=job.name, title=style_title(info, request.style), recipe=recipe.name, size_px=size_px)
         self._follow(job)
         self._finish(job)
@@ -103,6 +104,8 @@ class Painting:
             case Preview():
                 width, height, pixels = srgb_pixels(event.data)
                 self._tell("preview", {"pixels": pixels}, width=width, height=height, step=event.step)
+            case Notice():
+                self._tell("notice", sentence=event.message)
             case Reconnecting():
                 self._tell("stage", stage="reconnecting", retry=event.retry)
             case _:
@@ -120,17 +123,9 @@ class Painting:
             if error.partial is None:
                 raise JobStateError("Nothing had been painted yet, so there is no picture to keep.") from None
             data, partial = job.partial_bytes(), True
-        content = self._request.content
-        pixels = pixels_of(colour_of(data), content.width, content.height, self._request.depth)
-        self._tell(
-            "done",
-            {"pixels": pixels},
-            width=content.width,
-            height=content.height,
-            depth=self._request.depth,
-            partial=partial,
-            job=job.name,
-        )
+        width, height, depth = self._request.content.width, self._request.content.height, self._request.depth
+        parts = {"file": bare_png(data)} if depth == 16 else {"pixels": pixels_of(colour_of(data), width, height)}
+        self._tell("done", parts, width=width, height=height, depth=depth, partial=partial, job=job.name)
 
     def steer(self, sliders: Sliders) -> None:
         """Moves the sliders, from the next step on. After the end it changes nothing."""

@@ -1,13 +1,13 @@
 """What a host asks for, read from a frame into frozen records. Says in a sentence what doesn't fit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
 
 from impasto._exceptions import ParameterError
 from impasto._helper._frames import Frame
 from impasto._helper._pixels import LARGEST_STYLE_PX, Raw
-from impasto._requests import Style
+from impasto._requests import JobOptions, Style
 
 MIDDLE = 50.0
 """Where a slider leaves the recipe's own weight alone."""
@@ -51,14 +51,38 @@ class PaintRequest:
     depth: int
     preview_px: int
     """Long side of previews; 0 wants none."""
+    initial_image: str = ""
+    """`content` or `noise`; empty is the recipe's own."""
+    learning_rate: float = 0
+    """0 is the recipe's own."""
+    weights: str = ""
+    """Empty is the server's default."""
+    note: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever the host wants to know of the job later."""
+
+    def options(self, recipe: str, size_px: int) -> JobOptions:
+        """What is asked of the server. The sliders' weights come beside it: they depend on the recipe."""
+        options: JobOptions = {"recipe": recipe, "size_px": size_px, "seed": self.seed}
+        if self.steps:
+            options["steps"] = self.steps
+        if self.learning_rate:
+            options["learning_rate"] = self.learning_rate
+        if self.initial_image:
+            # A wrong word is the client's to refuse.
+            options["initial_image"] = cast(Literal["content", "noise"], self.initial_image)
+        if self.weights:
+            options["weights"] = self.weights
+        if self.depth == 16:
+            options["bits_per_channel"] = 16
+        return options
 
 
 def read_paint_request(frame: Frame) -> PaintRequest:
     """The request of a `paint` frame. Raises ParameterError or ImageError."""
     head = frame.head
-    depth = number(head, "depth", 8, 8, 16)
-    if depth not in (8, 16):
-        raise ParameterError(f"depth is {depth}; 8 or 16 was expected.")
+    note = head.get("note") or {}
+    if not isinstance(note, dict):
+        raise ParameterError(f"note is {note!r}; an object was expected.")
     return PaintRequest(
         server=text(head, "server") or None,
         content=read_raw(head.get("content"), frame, "content"),
@@ -68,9 +92,21 @@ def read_paint_request(frame: Frame) -> PaintRequest:
         steps=int(number(head, "steps", 0, 0, 1 << 20)),
         seed=int(number(head, "seed", 0, 0, 2**63 - 1)),
         sliders=read_sliders(head),
-        depth=int(depth),
+        depth=read_depth(head),
         preview_px=int(number(head, "preview_px", 0, 0, 4096)),
+        initial_image=text(head, "initial_image"),
+        learning_rate=number(head, "learning_rate", 0, 0, 100),
+        weights=text(head, "weights"),
+        note=note,
     )
+
+
+def read_depth(head: Mapping[str, Any]) -> int:
+    """Bits a channel of a result. Raises ParameterError."""
+    depth = number(head, "depth", 8, 8, 16)
+    if depth not in (8, 16):
+        raise ParameterError(f"depth is {depth}; 8 or 16 was expected.")
+    return int(depth)
 
 
 def read_sliders(head: Mapping[str, Any]) -> Sliders:
@@ -113,6 +149,14 @@ def text(head: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise ParameterError(f"{name} is {value!r}; a string was expected.")
     return value.strip()
+
+
+def read_names(head: Mapping[str, Any], name: str) -> list[str]:
+    """A list of strings; empty if it is left out. Raises ParameterError."""
+    values = head.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ParameterError(f"{name} is {values!r}; a list of names was expected.")
+    return values
 
 
 def number(head: Mapping[str, Any], name: str, default: float, minimum: float, maximum: float) -> float:

@@ -14,10 +14,10 @@ from impasto._exceptions import ImpastoError, ParameterError
 from impasto._helper._frames import Frame, FrameError, FrameReader, FrameWriter
 from impasto._helper._painting import Painting
 from impasto._helper._questions import describe_server, fetch_job, list_jobs, send_thumbnails
-from impasto._helper._requests import number, read_paint_request, read_sliders, text
+from impasto._helper._requests import number, read_depth, read_names, read_paint_request, read_sliders, text
 from impasto._version import __version__
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Grows with everything that a host may want to rely on."""
 
 
@@ -90,11 +90,12 @@ class Session:
             case "server":
                 describe_server(self._client(head), tell)
             case "thumbnails":
-                send_thumbnails(self._client(head), int(number(head, "size_px", 96, 16, 1024)), tell)
+                size_px = int(number(head, "size_px", 96, 16, 1024))
+                send_thumbnails(self._client(head), read_names(head, "jobs"), size_px, tell)
             case "jobs":
                 list_jobs(self._client(head), tell)
             case "fetch":
-                fetch_job(self._client(head), text(head, "job"), read_fit(head), tell)
+                fetch_job(self._client(head), text(head, "job"), read_fit(head), read_depth(head), tell)
             case "steer":
                 if painting := self._named_painting(head):
                     painting.steer(read_sliders(head))

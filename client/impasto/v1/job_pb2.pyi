@@ -58,6 +58,7 @@ class JobSpec(_message.Message):
     PARAMETERS_FIELD_NUMBER: _builtins.int
     DEVICE_FIELD_NUMBER: _builtins.int
     CONTINUE_FROM_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
     content: _builtins.str
     """The picture to be painted: `images/{sha256}` of an upload or an earlier result."""
     recipe: _builtins.str
@@ -74,6 +75,10 @@ class JobSpec(_message.Message):
     def parameters(self) -> Global___Parameters:
         """Where the recipe is departed from."""
 
+    @_builtins.property
+    def result(self) -> Global___ResultOptions:
+        """How the result's file is written; unset means PNG with 8 bits a channel. Decides the file, not the picture in it."""
+
     def __init__(
         self,
         *,
@@ -83,14 +88,41 @@ class JobSpec(_message.Message):
         parameters: Global___Parameters | None = ...,
         device: _builtins.str = ...,
         continue_from: _builtins.str = ...,
+        result: Global___ResultOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "continue_from", b"continue_from", "device", b"device", "parameters", b"parameters", "recipe", b"recipe", "styles", b"styles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "continue_from", b"continue_from", "device", b"device", "parameters", b"parameters", "recipe", b"recipe", "result", b"result", "styles", b"styles"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JobSpec: _TypeAlias = JobSpec  # noqa: Y015
+
+@_typing.final
+class ResultOptions(_message.Message):
+    """How a result's file is written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    BITS_PER_CHANNEL_FIELD_NUMBER: _builtins.int
+    format: _image_pb2.ImageFormat.ValueType
+    """PNG or TIFF; unspecified means PNG. Both are lossless and keep alpha and colour profile."""
+    bits_per_channel: _builtins.int
+    """8 or 16; 0 means 8."""
+    def __init__(
+        self,
+        *,
+        format: _image_pb2.ImageFormat.ValueType = ...,
+        bits_per_channel: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bits_per_channel", b"bits_per_channel", "format", b"format"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResultOptions: _TypeAlias = ResultOptions  # noqa: Y015
 
 @_typing.final
 class Style(_message.Message):
@@ -150,6 +182,7 @@ class Parameters(_message.Message):
     INITIAL_IMAGE_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     WEIGHTS_FIELD_NUMBER: _builtins.int
+    TILE_PX_FIELD_NUMBER: _builtins.int
     size_px: _builtins.int
     """Long side of the result in pixels, 32 to the server's limit."""
     height_px: _builtins.int
@@ -176,6 +209,10 @@ class Parameters(_message.Message):
     """Seed of everything random: the same seed, device and number of threads give the same picture."""
     weights: _builtins.str
     """VGG-19 weights: a name of `ServerInfo.weights`, or `file:` and an absolute path where the server allows files."""
+    tile_px: _builtins.int
+    """Side of the tiles that a large picture is painted in, a multiple of 16. Decides memory and time, not the picture.
+    Unset: as large as the device's free memory allows.
+    """
     @_builtins.property
     def style_layers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """VGG-19 layers compared for style, by their names from the paper (`relu4_1`, `conv5_1`); empty means the recipe's own."""
@@ -202,10 +239,11 @@ class Parameters(_message.Message):
         initial_image: Global___InitialImage.ValueType = ...,
         seed: _builtins.int | None = ...,
         weights: _builtins.str = ...,
+        tile_px: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_content_weight", b"_content_weight", "_decay_every_steps", b"_decay_every_steps", "_height_px", b"_height_px", "_learning_rate", b"_learning_rate", "_learning_rate_decay", b"_learning_rate_decay", "_seed", b"_seed", "_size_px", b"_size_px", "_steps", b"_steps", "_style_weight", b"_style_weight", "_tv_weight", b"_tv_weight", "_width_px", b"_width_px", "content_weight", b"content_weight", "decay_every_steps", b"decay_every_steps", "height_px", b"height_px", "learning_rate", b"learning_rate", "learning_rate_decay", b"learning_rate_decay", "seed", b"seed", "size_px", b"size_px", "steps", b"steps", "style_weight", b"style_weight", "tv_weight", b"tv_weight", "width_px", b"width_px"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_content_weight", b"_content_weight", "_decay_every_steps", b"_decay_every_steps", "_height_px", b"_height_px", "_learning_rate", b"_learning_rate", "_learning_rate_decay", b"_learning_rate_decay", "_seed", b"_seed", "_size_px", b"_size_px", "_steps", b"_steps", "_style_weight", b"_style_weight", "_tile_px", b"_tile_px", "_tv_weight", b"_tv_weight", "_width_px", b"_width_px", "content_weight", b"content_weight", "decay_every_steps", b"decay_every_steps", "height_px", b"height_px", "learning_rate", b"learning_rate", "learning_rate_decay", b"learning_rate_decay", "seed", b"seed", "size_px", b"size_px", "steps", b"steps", "style_weight", b"style_weight", "tile_px", b"tile_px", "tv_weight", b"tv_weight", "width_px", b"width_px"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_content_weight", b"_content_weight", "_decay_every_steps", b"_decay_every_steps", "_height_px", b"_height_px", "_learning_rate", b"_learning_rate", "_learning_rate_decay", b"_learning_rate_decay", "_seed", b"_seed", "_size_px", b"_size_px", "_steps", b"_steps", "_style_weight", b"_style_weight", "_tv_weight", b"_tv_weight", "_width_px", b"_width_px", "content_layers", b"content_layers", "content_weight", b"content_weight", "decay_every_steps", b"decay_every_steps", "height_px", b"height_px", "initial_image", b"initial_image", "learning_rate", b"learning_rate", "learning_rate_decay", b"learning_rate_decay", "seed", b"seed", "size_px", b"size_px", "steps", b"steps", "style_layers", b"style_layers", "style_weight", b"style_weight", "tv_weight", b"tv_weight", "weights", b"weights", "width_px", b"width_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_content_weight", b"_content_weight", "_decay_every_steps", b"_decay_every_steps", "_height_px", b"_height_px", "_learning_rate", b"_learning_rate", "_learning_rate_decay", b"_learning_rate_decay", "_seed", b"_seed", "_size_px", b"_size_px", "_steps", b"_steps", "_style_weight", b"_style_weight", "_tile_px", b"_tile_px", "_tv_weight", b"_tv_weight", "_width_px", b"_width_px", "content_layers", b"content_layers", "content_weight", b"content_weight", "decay_every_steps", b"decay_every_steps", "height_px", b"height_px", "initial_image", b"initial_image", "learning_rate", b"learning_rate", "learning_rate_decay", b"learning_rate_decay", "seed", b"seed", "size_px", b"size_px", "steps", b"steps", "style_layers", b"style_layers", "style_weight", b"style_weight", "tile_px", b"tile_px", "tv_weight", b"tv_weight", "weights", b"weights", "width_px", b"width_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__content_weight: _TypeAlias = _typing.Literal["content_weight"]  # noqa: Y015
     _WhichOneofArgType__content_weight: _TypeAlias = _typing.Literal["_content_weight", b"_content_weight"]  # noqa: Y015
@@ -225,6 +263,8 @@ class Parameters(_message.Message):
     _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
     _WhichOneofReturnType__style_weight: _TypeAlias = _typing.Literal["style_weight"]  # noqa: Y015
     _WhichOneofArgType__style_weight: _TypeAlias = _typing.Literal["_style_weight", b"_style_weight"]  # noqa: Y015
+    _WhichOneofReturnType__tile_px: _TypeAlias = _typing.Literal["tile_px"]  # noqa: Y015
+    _WhichOneofArgType__tile_px: _TypeAlias = _typing.Literal["_tile_px", b"_tile_px"]  # noqa: Y015
     _WhichOneofReturnType__tv_weight: _TypeAlias = _typing.Literal["tv_weight"]  # noqa: Y015
     _WhichOneofArgType__tv_weight: _TypeAlias = _typing.Literal["_tv_weight", b"_tv_weight"]  # noqa: Y015
     _WhichOneofReturnType__width_px: _TypeAlias = _typing.Literal["width_px"]  # noqa: Y015
@@ -247,6 +287,8 @@ class Parameters(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__style_weight) -> _WhichOneofReturnType__style_weight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tile_px) -> _WhichOneofReturnType__tile_px | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tv_weight) -> _WhichOneofReturnType__tv_weight | None: ...
     @_typing.overload
@@ -427,6 +469,7 @@ class JobEvent(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     PREVIEW_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
+    NOTICE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """From 1, growing by one per journaled event of the job. A preview is not journaled and has 0."""
     attempt: _builtins.int
@@ -451,6 +494,10 @@ class JobEvent(_message.Message):
     def result(self) -> Global___Result:
         """The picture, whole or partial; comes before the terminal state."""
 
+    @_builtins.property
+    def notice(self) -> Global___Notice:
+        """Something worth a line to whoever waits; the job goes on."""
+
     def __init__(
         self,
         *,
@@ -461,12 +508,13 @@ class JobEvent(_message.Message):
         progress: Global___Progress | None = ...,
         preview: Global___Preview | None = ...,
         result: Global___Result | None = ...,
+        notice: Global___Notice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "preview", b"preview", "progress", b"progress", "result", b"result", "state", b"state", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "notice", b"notice", "preview", b"preview", "progress", b"progress", "result", b"result", "state", b"state", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "kind", b"kind", "preview", b"preview", "progress", b"progress", "result", b"result", "sequence", b"sequence", "state", b"state", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "kind", b"kind", "notice", b"notice", "preview", b"preview", "progress", b"progress", "result", b"result", "sequence", b"sequence", "state", b"state", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["state", "progress", "preview", "result"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["state", "progress", "preview", "result", "notice"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -675,3 +723,29 @@ class Result(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Result: _TypeAlias = Result  # noqa: Y015
+
+@_typing.final
+class Notice(_message.Message):
+    """How a job goes on otherwise than was to be expected: with smaller tiles, say, because memory ran out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """A word for programs, `TILES_SMALLER` say. New ones may come at any time."""
+    message: _builtins.str
+    """One sentence for people."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Notice: _TypeAlias = Notice  # noqa: Y015

@@ -29,7 +29,7 @@ from impasto.v1 import job_pb2 as impasto_dot_v1_dot_job__pb2
 from impasto.v1 import server_info_pb2 as impasto_dot_v1_dot_server__info__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19impasto/v1/stylizer.proto\x12\nimpasto.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x16impasto/v1/image.proto\x1a\x14impasto/v1/job.proto\x1a\x1cimpasto/v1/server_info.proto\"\x16\n\x14GetServerInfoRequest\"E\n\x15GetServerInfoResponse\x12,\n\x06server\x18\x01 \x01(\x0b\x32\x16.impasto.v1.ServerInfoB\x04\xe2\x41\x01\x03\"p\n\x12UploadImageRequest\x12;\n\x0c\x61nnouncement\x18\x01 \x01(\x0b\x32\x1d.impasto.v1.ImageAnnouncementB\x04\xe2\x41\x01\x01H\x00\x12\x15\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x01H\x00\x42\x06\n\x04part\"C\n\x11ImageAnnouncement\x12\x14\n\x06sha256\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\"Z\n\x13UploadImageResponse\x12&\n\x05image\x18\x01 \x01(\x0b\x32\x11.impasto.v1.ImageB\x04\xe2\x41\x01\x03\x12\x1b\n\ralready_known\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\"F\n\x14\x44ownloadImageRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0coffset_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\"`\n\x15\x44ownloadImageResponse\x12(\n\x05image\x18\x01 \x01(\x0b\x32\x11.impasto.v1.ImageB\x04\xe2\x41\x01\x03H\x00\x12\x15\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x03H\x00\x42\x06\n\x04part\"U\n\x10\x43reateJobRequest\x12\'\n\x04spec\x18\x01 \x01(\x0b\x32\x13.impasto.v1.JobSpecB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"7\n\x11\x43reateJobResponse\x12\"\n\x03job\x18\x01 \x01(\x0b\x32\x0f.impasto.v1.JobB\x04\xe2\x41\x01\x03\"#\n\rGetJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"4\n\x0eGetJobResponse\x12\"\n\x03job\x18\x01 \x01(\x0b\x32\x0f.impasto.v1.JobB\x04\xe2\x41\x01\x03\"D\n\x0fListJobsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"V\n\x10ListJobsResponse\x12#\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.impasto.v1.JobB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x91\x01\n\x10UpdateJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x32\n\x07weights\x18\x02 \x01(\x0b\x32\x1b.impasto.v1.SteeringWeightsB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\"7\n\x11UpdateJobResponse\x12\"\n\x03job\x18\x01 \x01(\x0b\x32\x0f.impasto.v1.JobB\x04\xe2\x41\x01\x03\"w\n\x0fWatchJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x32\n\x08previews\x18\x03 \x01(\x0b\x32\x1a.impasto.v1.PreviewOptionsB\x04\xe2\x41\x01\x01\"=\n\x10WatchJobResponse\x12)\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x14.impasto.v1.JobEventB\x04\xe2\x41\x01\x03\"&\n\x10\x43\x61ncelJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"7\n\x11\x43\x61ncelJobResponse\x12\"\n\x03job\x18\x01 \x01(\x0b\x32\x0f.impasto.v1.JobB\x04\xe2\x41\x01\x03\"&\n\x10\x44\x65leteJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x13\n\x11\x44\x65leteJobResponse2\x83\x06\n\x08Stylizer\x12T\n\rGetServerInfo\x12 .impasto.v1.GetServerInfoRequest\x1a!.impasto.v1.GetServerInfoResponse\x12P\n\x0bUploadImage\x12\x1e.impasto.v1.UploadImageRequest\x1a\x1f.impasto.v1.UploadImageResponse(\x01\x12V\n\rDownloadImage\x12 .impasto.v1.DownloadImageRequest\x1a!.impasto.v1.DownloadImageResponse0\x01\x12H\n\tCreateJob\x12\x1c.impasto.v1.CreateJobRequest\x1a\x1d.impasto.v1.CreateJobResponse\x12?\n\x06GetJob\x12\x19.impasto.v1.GetJobRequest\x1a\x1a.impasto.v1.GetJobResponse\x12\x45\n\x08ListJobs\x12\x1b.impasto.v1.ListJobsRequest\x1a\x1c.impasto.v1.ListJobsResponse\x12H\n\tUpdateJob\x12\x1c.impasto.v1.UpdateJobRequest\x1a\x1d.impasto.v1.UpdateJobResponse\x12G\n\x08WatchJob\x12\x1b.impasto.v1.WatchJobRequest\x1a\x1c.impasto.v1.WatchJobResponse0\x01\x12H\n\tCancelJob\x12\x1c.impasto.v1.CancelJobRequest\x1a\x1d.impasto.v1.CancelJobResponse\x12H\n\tDeleteJob\x12\x1c.impasto.v1.DeleteJobRequest\x1a\x1d.impasto.v1.DeleteJobResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19impasto/v1/stylizer.proto\x12\nimpasto.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x16impasto/v1/image.proto\x1a\x14impasto/v1/job.proto\x1a\x1cimpasto/v1/server_info.proto\"\x16\n\x14GetServerInfoRequest\"E\n\x15GetServerInfoResponse\x12,\n\x06server\x18\x01 \x01(\x0b\x32\x16.impasto.v1.ServerInfoB\x04\xe2\x41\x01\x03\"p\n\x12UploadImageRequest\x12;\n\x0c\x61nnouncement\x18\x01 \x01(\x0b\x32\x1d.impasto.v1.ImageAnnouncementB\x04\xe2\x41\x01\x01H\x00\x12\x15\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x01H\x00\x42\x06\n\x04part\"C\n\x11ImageAnnouncement\x12\x14\n\x06sha256\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\"Z\n\x13UploadImageResponse\x12&\n\x05image\x18\x01 \x01(\x0b\x32\x11.impasto.v1.ImageB\x04\xe2\x41\x01\x03\x12\x1b\n\ralready_known\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\"F\n\x14\x44ownloadImageRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0coffset_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\"`\n\x15\x44ownloadImageResponse\x12(\n\x05image\x18\x01 \x01(\x0b\x32\x11.impasto.v1.ImageB\x04\xe2\x41\x01\x03H\x00\x12\x15\n\x05\x63hunk\x18\x02 \x01(\x0c\x42\x04\xe2\x41\x01\x03H\x00\x42\x06\n\x04part\"U\n\x10\x43reateJobRequest\x12\'\n\x04spec\x18\x01 \x01(\x0b\x32\x13.impasto.v1.JobSpecB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"7\n\x11\x43reateJobResponse\x12\"\n\x03job\x18\x01 \x01(\x0b\x32\x0f.impasto.v1.JobB\x04\xe2\x41\x01\x03\"#\n\rGetJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"4\n\x0eGetJobResponse\x12\"\n\x03job\x18\x01 \x01(\x0b\x32\x0f.impasto.v1.JobB\x04\xe2\x41\x01\x03\"q\n\x0fListJobsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12+\n\x06states\x18\x03 \x03(\x0e\x32\x15.impasto.v1.Job.StateB\x04\xe2\x41\x01\x01\"V\n\x10ListJobsResponse\x12#\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.impasto.v1.JobB\x04\xe2\x41\x01\x03\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x91\x01\n\x10UpdateJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x32\n\x07weights\x18\x02 \x01(\x0b\x32\x1b.impasto.v1.SteeringWeightsB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\"7\n\x11UpdateJobResponse\x12\"\n\x03job\x18\x01 \x01(\x0b\x32\x0f.impasto.v1.JobB\x04\xe2\x41\x01\x03\"w\n\x0fWatchJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x32\n\x08previews\x18\x03 \x01(\x0b\x32\x1a.impasto.v1.PreviewOptionsB\x04\xe2\x41\x01\x01\"=\n\x10WatchJobResponse\x12)\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x14.impasto.v1.JobEventB\x04\xe2\x41\x01\x03\"&\n\x10\x43\x61ncelJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"7\n\x11\x43\x61ncelJobResponse\x12\"\n\x03job\x18\x01 \x01(\x0b\x32\x0f.impasto.v1.JobB\x04\xe2\x41\x01\x03\"&\n\x10\x44\x65leteJobRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x13\n\x11\x44\x65leteJobResponse2\x83\x06\n\x08Stylizer\x12T\n\rGetServerInfo\x12 .impasto.v1.GetServerInfoRequest\x1a!.impasto.v1.GetServerInfoResponse\x12P\n\x0bUploadImage\x12\x1e.impasto.v1.UploadImageRequest\x1a\x1f.impasto.v1.UploadImageResponse(\x01\x12V\n\rDownloadImage\x12 .impasto.v1.DownloadImageRequest\x1a!.impasto.v1.DownloadImageResponse0\x01\x12H\n\tCreateJob\x12\x1c.impasto.v1.CreateJobRequest\x1a\x1d.impasto.v1.CreateJobResponse\x12?\n\x06GetJob\x12\x19.impasto.v1.GetJobRequest\x1a\x1a.impasto.v1.GetJobResponse\x12\x45\n\x08ListJobs\x12\x1b.impasto.v1.ListJobsRequest\x1a\x1c.impasto.v1.ListJobsResponse\x12H\n\tUpdateJob\x12\x1c.impasto.v1.UpdateJobRequest\x1a\x1d.impasto.v1.UpdateJobResponse\x12G\n\x08WatchJob\x12\x1b.impasto.v1.WatchJobRequest\x1a\x1c.impasto.v1.WatchJobResponse0\x01\x12H\n\tCancelJob\x12\x1c.impasto.v1.CancelJobRequest\x1a\x1d.impasto.v1.CancelJobResponse\x12H\n\tDeleteJob\x12\x1c.impasto.v1.DeleteJobRequest\x1a\x1d.impasto.v1.DeleteJobResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -72,6 +72,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTJOBSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001'
   _globals['_LISTJOBSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTJOBSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001'
+  _globals['_LISTJOBSREQUEST'].fields_by_name['states']._loaded_options = None
+  _globals['_LISTJOBSREQUEST'].fields_by_name['states']._serialized_options = b'\342A\001\001'
   _globals['_LISTJOBSRESPONSE'].fields_by_name['jobs']._loaded_options = None
   _globals['_LISTJOBSRESPONSE'].fields_by_name['jobs']._serialized_options = b'\342A\001\003'
   _globals['_LISTJOBSRESPONSE'].fields_by_name['next_page_token']._loaded_options = None
@@ -121,25 +123,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETJOBRESPONSE']._serialized_start=905
   _globals['_GETJOBRESPONSE']._serialized_end=957
   _globals['_LISTJOBSREQUEST']._serialized_start=959
-  _globals['_LISTJOBSREQUEST']._serialized_end=1027
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1029
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1115
-  _globals['_UPDATEJOBREQUEST']._serialized_start=1118
-  _globals['_UPDATEJOBREQUEST']._serialized_end=1263
-  _globals['_UPDATEJOBRESPONSE']._serialized_start=1265
-  _globals['_UPDATEJOBRESPONSE']._serialized_end=1320
-  _globals['_WATCHJOBREQUEST']._serialized_start=1322
-  _globals['_WATCHJOBREQUEST']._serialized_end=1441
-  _globals['_WATCHJOBRESPONSE']._serialized_start=1443
-  _globals['_WATCHJOBRESPONSE']._serialized_end=1504
-  _globals['_CANCELJOBREQUEST']._serialized_start=1506
-  _globals['_CANCELJOBREQUEST']._serialized_end=1544
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1546
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1601
-  _globals['_DELETEJOBREQUEST']._serialized_start=1603
-  _globals['_DELETEJOBREQUEST']._serialized_end=1641
-  _globals['_DELETEJOBRESPONSE']._serialized_start=1643
-  _globals['_DELETEJOBRESPONSE']._serialized_end=1662
-  _globals['_STYLIZER']._serialized_start=1665
-  _globals['_STYLIZER']._serialized_end=2436
+  _globals['_LISTJOBSREQUEST']._serialized_end=1072
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1074
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1160
+  _globals['_UPDATEJOBREQUEST']._serialized_start=1163
+  _globals['_UPDATEJOBREQUEST']._serialized_end=1308
+  _globals['_UPDATEJOBRESPONSE']._serialized_start=1310
+  _globals['_UPDATEJOBRESPONSE']._serialized_end=1365
+  _globals['_WATCHJOBREQUEST']._serialized_start=1367
+  _globals['_WATCHJOBREQUEST']._serialized_end=1486
+  _globals['_WATCHJOBRESPONSE']._serialized_start=1488
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1549
+  _globals['_CANCELJOBREQUEST']._serialized_start=1551
+  _globals['_CANCELJOBREQUEST']._serialized_end=1589
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1591
+  _globals['_CANCELJOBRESPONSE']._serialized_end=1646
+  _globals['_DELETEJOBREQUEST']._serialized_start=1648
+  _globals['_DELETEJOBREQUEST']._serialized_end=1686
+  _globals['_DELETEJOBRESPONSE']._serialized_start=1688
+  _globals['_DELETEJOBRESPONSE']._serialized_end=1707
+  _globals['_STYLIZER']._serialized_start=1710
+  _globals['_STYLIZER']._serialized_end=2481
 # @@protoc_insertion_point(module_scope)

@@ -8,9 +8,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from impasto_server.recipes import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFormat:
+    """How a result's file is written: its format, and 8 or 16 bits a channel."""
+
+    format: Literal["PNG", "TIFF"] = "PNG"
+    bits_per_channel: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,10 @@ class Task:
     """Another job's checkpoint, whose picture and optimiser state this one begins with."""
     steerings: tuple[Steer, ...] = ()
     checkpoint_interval_s: float = 5.0
+    result_format: ResultFormat = ResultFormat()
+    memory_deaths: int = 0
+    """How many earlier attempts of this job got nowhere because their worker was killed, probably for lack of memory.
+    It never goes down, so that what is painted smaller stays smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +138,14 @@ class Checkpointed:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """The run goes on otherwise than was to be expected. `reason` is a word for programs, `message` a sentence."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The run is over and `Task.output` is written; step 0: it was cancelled before there was a picture."""
 
@@ -141,7 +161,7 @@ class Failed:
     message: str
 
 
-Report = Progressed | Previewed | Steered | Checkpointed | Finished | Failed
+Report = Progressed | Previewed | Steered | Checkpointed | Noticed | Finished | Failed
 
 
 class WorkerDied(Exception):

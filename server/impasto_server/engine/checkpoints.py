@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from impasto_server import nst
+from impasto_server import durable, nst
 
 _META = "impasto"
 
@@ -19,19 +18,11 @@ def save(checkpoint: nst.Checkpoint, path: Path) -> None:
     scratch = path.with_suffix(".writing")
     try:
         save_file(dict(checkpoint.tensors), scratch, metadata={_META: json.dumps(dict(checkpoint.meta))})
-        with scratch.open("rb") as file:
-            os.fsync(file.fileno())
-        scratch.replace(path)
+        durable.replace(scratch, path)
     except SafetensorError as error:  # safetensors has its own name for a full disk
         raise OSError(f"{path} could not be written: {error}") from error
     finally:
         scratch.unlink(missing_ok=True)
-    if os.name != "nt":  # Windows keeps folder entries itself and can't open them
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def load(path: Path) -> nst.Checkpoint:

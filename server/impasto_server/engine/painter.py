@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from impasto_server import codec, nst, recipes, suggest
+from impasto_server import codec, nst, raster, recipes, suggest
 
 from . import checkpoints
 from .abc import (
@@ -21,10 +21,12 @@ from .abc import (
     Failed,
     Finished,
     Losses,
+    Noticed,
     PreviewDemand,
     Previewed,
     Progressed,
     Report,
+    ResultFormat,
     Steer,
     Steered,
     Task,
@@ -34,6 +36,13 @@ from .pace import Pace
 
 # Progress goes out at most this often: a GPU makes hundreds of steps a second, and reading losses waits for it.
 _PROGRESS_INTERVAL_S = 0.05
+
+# A checkpoint may hold the optimiser up for this share of the time.
+_CHECKPOINT_SHARE = 0.02
+# From here on there is no room for a copy of the run to be written beside it.
+_LARGE_PIXELS = 2**23
+# Longest side of tiles after a first death by lack of memory; each further one halves it.
+_TILE_AFTER_DEATH_PX = 1024
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +84,6 @@ class Painter:
         """Paints a task and says how it ended."""
         try:
             return self._paint(task)
-        except torch.OutOfMemoryError:
-            return self._out_of_memory(task)
         except nst.WeightsError as error:
             return Failed("WEIGHTS_UNAVAILABLE", str(error))
         except codec.ImageError as error:
@@ -86,7 +93,7 @@ class Painter:
                 "DISK_FULL", f"The picture could not be written: {error}. Free some space and continue the job."
             )
         except Exception as error:
-            if isinstance(error, RuntimeError) and "alloc" in str(error):  # the CPU's allocator has no type of its own
+            if isinstance(error, RuntimeError) and nst.is_out_of_memory(error):
                 return self._out_of_memory(task)
             log.exception("the run failed")
             return Failed("INTERNAL", f"Painting failed: {error}")
@@ -105,16 +112,17 @@ class Painter:
             for last in self._steps(task, content, tensor, scales, resume):  # noqa: B007 - the last one counts
                 if self._wishes.cancelled:
                     break
+        bits = task.result_format.bits_per_channel
         if last:
             # Waits for a checkpoint that is being written, so that the last one stays.
             self._checkpoints.drop()
-            self._save(last, task.checkpoint)
-            painted, made = _to_image(last), last.step
+            self._save(last.checkpoint(copy=False), task.checkpoint)
+            rows, size, made = last.rows(bits), scales[last.scale - 1], last.step
         elif resume:
-            painted = Image.fromarray(nst.picture(resume).numpy())
+            rows, size = nst.rows(resume, bits), scales[int(resume.meta["scale"])]
         else:
             return Finished(step=0, partial=True)
-        _write(painted, content, task.output)
+        _write(task.output, rows, size, content, task.result_format)
         return Finished(made, partial=made < task.recipe.steps)
 
     def _steps(
@@ -140,6 +148,7 @@ class Painter:
             resume=resume,
             begin_from=checkpoints.load(task.begin_from) if task.begin_from and not resume else None,
             steering=self._due(steers, made + 1),
+            tile_px=_tile_after(task.memory_deaths),
         )
         pace = Pace(scales)
         progress_due = preview_due = checkpoint_due = 0.0
@@ -155,17 +164,22 @@ class Painter:
             now = time.monotonic()
             pace.made_step(step.scale, now - began)
             ends_scale = step.step == sum(scale.steps for scale in scales[: step.scale])
+            if step.ran_out_of_memory:
+                text = f"{self._device} ran out of memory; the picture is painted in tiles of {step.tile_px} px now."
+                self._report(Noticed("TILES_SMALLER", text))
             if now >= progress_due or ends_scale:
                 progress_due = now + _PROGRESS_INTERVAL_S
                 self._report(_progress(step, pace))
             demand = self._wishes.demand
             if demand.specs and (now >= preview_due or step.step == step.steps):
                 preview_due = now + demand.interval_s
-                self._previews.offer(functools.partial(self._show, step))
+                largest = max(spec.max_size_px for spec in demand.specs)
+                self._previews.offer(functools.partial(self._show, step.look(largest), step.step, step.scale))
             if now >= checkpoint_due:
                 # The first step of an attempt is kept at once: an attempt that gets so far has not died in vain.
-                checkpoint_due = now + task.checkpoint_interval_s
-                self._checkpoints.offer(functools.partial(self._save, step, task.checkpoint))
+                self._keep(step, task.checkpoint)
+                held_up_s = time.monotonic() - now
+                checkpoint_due = now + max(task.checkpoint_interval_s, held_up_s / _CHECKPOINT_SHARE)
             yield step
 
     def _due(self, steers: list[Steer], step: int) -> nst.Steering:
@@ -195,30 +209,71 @@ class Painter:
             log.warning("%s The job begins again.", error)
             return None
 
-    def _save(self, step: nst.Step, path: Path) -> None:
-        try:
-            checkpoints.save(step.checkpoint(), path)
-        except OSError as error:  # a full disk must not end what runs
-            log.warning("no checkpoint of step %d: %s", step.step, error)
+    def _keep(self, step: nst.Step, path: Path) -> None:
+        """Has a checkpoint written beside the optimiser, or if the picture is too large to be copied for it, now."""
+        if step.height_px * step.width_px < _LARGE_PIXELS:
+            self._checkpoints.offer(functools.partial(self._save, step.checkpoint(), path))
         else:
-            self._report(Checkpointed(step.step))
+            self._save(step.checkpoint(copy=False), path)
 
-    def _show(self, step: nst.Step) -> None:
-        image = _to_image(step)
+    def _save(self, checkpoint: nst.Checkpoint, path: Path) -> None:
+        made = int(checkpoint.meta["step"])
+        try:
+            checkpoints.save(checkpoint, path)
+        except OSError as error:  # a full disk must not end what runs
+            log.warning("no checkpoint of step %d: %s", made, error)
+        else:
+            self._report(Checkpointed(made))
+
+    def _show(self, look: nst.Look, step: int, scale: int) -> None:
+        image = Image.fromarray(look.image().numpy())
         for spec in self._wishes.demand.specs:
             small = codec.shrunk(image, spec.max_size_px)
             data = codec.encode(small, spec.format, quality=spec.quality)
-            self._report(Previewed(spec, data, small.width, small.height, step.step, step.scale))
+            self._report(Previewed(spec, data, small.width, small.height, step, scale))
 
     def _out_of_memory(self, task: Task) -> Failed:
         advice = suggest.smaller(task.recipe.longest_px)
         return Failed("OUT_OF_MEMORY", f"{self._device} ran out of memory at {task.recipe.longest_px} px: {advice}.")
 
 
-def _write(painted: Image.Image, content: codec.Picture, output: Path) -> None:
-    if content.alpha is not None:
-        painted.putalpha(content.alpha.resize(painted.size, Image.Resampling.BILINEAR))
-    output.write_bytes(codec.encode(painted, "PNG", icc_profile=content.icc_profile))
+def _tile_after(memory_deaths: int) -> int | None:
+    """Longest side of tiles for a job whose workers have been killed for lack of memory."""
+    return max(64, _TILE_AFTER_DEATH_PX >> (memory_deaths - 1)) if memory_deaths else None
+
+
+def _write(
+    output: Path,
+    rows: Iterable[torch.Tensor],
+    size: recipes.Scale,
+    content: codec.Picture,
+    result_format: ResultFormat,
+) -> None:
+    """The result, row by row, with the content's transparency and colour profile."""
+    alpha = content.alpha and content.alpha.resize((size.width_px, size.height_px), Image.Resampling.BILINEAR)
+    raster.write(
+        output,
+        _with_alpha(rows, alpha, result_format.bits_per_channel),
+        width_px=size.width_px,
+        height_px=size.height_px,
+        channels=4 if alpha else 3,
+        image_format=result_format.format,
+        bits_per_channel=result_format.bits_per_channel,
+        icc_profile=content.icc_profile,
+    )
+
+
+def _with_alpha(rows: Iterable[torch.Tensor], alpha: Image.Image | None, bits: int) -> Iterator[raster.Array]:
+    top = 0
+    for band in rows:
+        colours = band.numpy()
+        if alpha:
+            part = np.asarray(alpha.crop((0, top, alpha.width, top + len(colours))))
+            # 255 becomes 65535.
+            part = part if bits == 8 else part.astype(np.uint16) * 257
+            colours = np.dstack((colours, part))
+        top += len(colours)
+        yield colours
 
 
 def _progress(step: nst.Step, pace: Pace) -> Progressed:
@@ -236,10 +291,6 @@ def _progress(step: nst.Step, pace: Pace) -> Progressed:
     )
 
 
-def _to_image(step: nst.Step) -> Image.Image:
-    return Image.fromarray(step.image().numpy())
-
-
 def _to_tensor(image: Image.Image) -> torch.Tensor:
-    pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
-    return pixels.permute(2, 0, 1).float() / 255
+    """As (3, H, W), uint8: a quarter of what floats would take as long as the run goes."""
+    return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1)

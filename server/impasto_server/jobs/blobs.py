@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from impasto_server import durable
+
 
 class ChecksumMismatch(ValueError):
     """The bytes that came are not the bytes that were announced."""
@@ -64,7 +66,6 @@ class BlobStore:
         """Moves a finished scratch file in. Returns its hash."""
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
         self._settle(path, sha256)
         return sha256
 
@@ -76,8 +77,7 @@ class BlobStore:
     def _settle(self, path: Path, sha256: str) -> None:
         target = self._folder / sha256[:2] / sha256
         target.parent.mkdir(exist_ok=True)
-        path.replace(target)
-        _sync_folder(target.parent)
+        durable.replace(path, target)
 
 
 class IncomingBlob:
@@ -111,15 +111,4 @@ class IncomingBlob:
 
     def commit(self, sha256: str) -> None:
         """Makes the finished bytes a blob, on disk before this returns."""
-        os.fsync(self._file.fileno())
         self._store._settle(self.path, sha256)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows keeps folder entries itself and can't open them
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,6 +24,7 @@ from impasto_server.engine import (
     Worker,
     WorkerDied,
 )
+from impasto_server.engine.abc import Noticed
 
 from .journal import Journal
 from .queue import JobQueue
@@ -32,6 +33,10 @@ from .state import EventBody, Job, JobError, Result, State, StateChanged
 from .storage import Storage
 
 MAX_DEATHS = 3
+# A worker that was killed for its memory is worth more attempts: each goes on in smaller tiles.
+MAX_MEMORY_DEATHS = 6
+# The notice of such a death.
+_KILLED = "WORKER_KILLED"
 # How long to wait before what must be journaled is tried again on a full disk.
 _DISK_RETRY_S = 1.0
 
@@ -42,15 +47,24 @@ log = logging.getLogger(__name__)
 class _Deaths:
     """How often workers have died over a job without getting any further."""
 
-    count: int = 0
-    step: int = -1
+    of_memory: int
+    """All that looked like a lack of memory, in earlier lives of the server too."""
+    step: int
     """Latest checkpoint at the last death."""
+    count: int = 0
 
-    def another(self, step: int) -> int:
-        """Counts a death; one that came after some progress is the first again."""
-        self.count = self.count + 1 if step <= self.step else 1
+    def another(self, death: WorkerDied, step: int) -> bool:
+        """Counts a death; one that came after some progress is the first again. True if it looks like a lack of memory.
+
+        A worker that was killed after some progress may have been killed for any reason: it isn't held against the
+        size of its tiles. If it was memory, the next attempt won't get any further.
+        """
+        progress = step > self.step
+        self.count = 1 if progress else self.count + 1
         self.step = max(step, self.step)
-        return self.count
+        memory = death.out_of_memory and not progress
+        self.of_memory += memory
+        return memory
 
 
 class Dispatcher:
@@ -129,29 +143,41 @@ class Dispatcher:
                     self._idle.set()
 
     async def _paint(self, record: JobRecord, worker: Worker, device: DeviceInfo) -> None:
-        deaths = _Deaths()
+        deaths = _Deaths(
+            of_memory=self._journal.notices(record.job.id, _KILLED),
+            step=self._storage.checkpointed_step(record.job.id),
+        )
         while not record.job.state.has_ended:
             if record.job.state is not State.CANCELLING:  # it was, when an earlier life of the server ended
                 attempt = record.job.attempt + 1
                 await self._write(record, StateChanged(State.RUNNING, device=device.name), attempt=attempt)
             worker.show(record.demand)
             try:
-                await self._attempt(record, worker)
+                await self._attempt(record, worker, deaths.of_memory)
             except WorkerDied as death:
                 log.warning("job %s, attempt %d: %s", record.job.id, record.job.attempt, death)
-                count = deaths.another(self._storage.checkpointed_step(record.job.id))
-                if record.job.state is State.CANCELLING and count > 1:
-                    await self._write(record, StateChanged(State.CANCELLED))
-                elif count >= MAX_DEATHS:
-                    await self._write(record, StateChanged(State.FAILED, error=_hopeless(record.job, death, count)))
+                await self._after_death(record, death, deaths)
             except Exception as defect:
                 log.exception("job %s failed for a reason of ours", record.job.id)
                 error = JobError("INTERNAL", f"The server failed: {defect}")
                 await self._write(record, StateChanged(State.FAILED, error=error))
         await self._journal.durable()
 
-    async def _attempt(self, record: JobRecord, worker: Worker) -> None:
-        task = self._task(record.job)
+    async def _after_death(self, record: JobRecord, death: WorkerDied, deaths: _Deaths) -> None:
+        memory = deaths.another(death, self._storage.checkpointed_step(record.job.id))
+        most = MAX_MEMORY_DEATHS if death.out_of_memory else MAX_DEATHS
+        if record.job.state is State.CANCELLING and deaths.count > 1:
+            await self._write(record, StateChanged(State.CANCELLED))
+        elif deaths.count >= most:
+            await self._write(record, StateChanged(State.FAILED, error=_hopeless(record.job, death, deaths.count)))
+        elif memory and record.job.state is State.RUNNING:
+            with _unless_disk_is_full():
+                record.append(
+                    Noticed(_KILLED, f"{death}, probably because memory ran out; the job goes on with less of it.")
+                )
+
+    async def _attempt(self, record: JobRecord, worker: Worker, memory_deaths: int) -> None:
+        task = self._task(record.job, memory_deaths)
         asked_to_end = False
         async with contextlib.aclosing(worker.run(task)) as reports:
             async for report in reports:
@@ -160,7 +186,7 @@ class Dispatcher:
                     asked_to_end = True
                     worker.cancel()
                 match report:
-                    case Progressed():
+                    case Progressed() | Noticed():
                         with _unless_disk_is_full():
                             record.append(report)
                     case Previewed():
@@ -179,7 +205,7 @@ class Dispatcher:
                         error = JobError(reason, message)
                         await self._write(record, StateChanged(State.FAILED, error=error))
 
-    def _task(self, job: Job) -> Task:
+    def _task(self, job: Job, memory_deaths: int) -> Task:
         spec = job.spec
         blobs = self._storage.blobs
         return Task(
@@ -193,6 +219,8 @@ class Dispatcher:
                 Steer(stored.number, stored.steering, stored.step) for stored in self._journal.steerings(job.id)
             ),
             checkpoint_interval_s=self._checkpoint_interval_s,
+            result_format=spec.result_format,
+            memory_deaths=memory_deaths,
         )
 
     async def _write(self, record: JobRecord, body: EventBody, *, attempt: int | None = None) -> None:

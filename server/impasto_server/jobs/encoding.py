@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from impasto_server.engine import Losses, Progressed, Steering
+from impasto_server.engine.abc import Noticed, ResultFormat
 
 from .state import EventBody, Job, JobError, JobSpec, Result, State, StateChanged, StyleSource
 
@@ -28,6 +29,8 @@ def decode_spec(text: str) -> JobSpec:
         parameters={name: tuple(value) if isinstance(value, list) else value for name, value in parameters},
         device=plain["device"],
         continue_from=plain["continue_from"],
+        # Journals of schema 1 don't say.
+        result_format=ResultFormat(**plain.get("result_format", {})),
     )
 
 
@@ -83,7 +86,12 @@ def decode_steering(text: str) -> Steering:
 
 _IDENTITY = ("id", "owner", "spec", "create_time")
 _NO_SPEC = JobSpec("", (), "")
-_KINDS: Mapping[type[EventBody], str] = {StateChanged: "state", Progressed: "progress", Result: "result"}
+_KINDS: Mapping[type[EventBody], str] = {
+    StateChanged: "state",
+    Progressed: "progress",
+    Noticed: "notice",
+    Result: "result",
+}
 
 
 def _dump(plain: object) -> str:
@@ -102,6 +110,10 @@ def _result(plain: dict[str, Any]) -> Result:
     return Result(**plain)
 
 
+def _notice(plain: dict[str, Any]) -> Noticed:
+    return Noticed(**plain)
+
+
 def _error(plain: dict[str, Any]) -> JobError:
     return JobError(**plain)
 
@@ -110,4 +122,9 @@ def _state(plain: dict[str, Any]) -> StateChanged:
     return StateChanged(**plain | {"state": State(plain["state"]), "error": _optional(_error, plain["error"])})
 
 
-_DECODERS: Mapping[str, Callable[[Any], EventBody]] = {"state": _state, "progress": _progress, "result": _result}
+_DECODERS: Mapping[str, Callable[[Any], EventBody]] = {
+    "state": _state,
+    "progress": _progress,
+    "notice": _notice,
+    "result": _result,
+}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,13 +160,21 @@ class Jobs:
         """A job as it stands. Raises JobNotFound."""
         return self._record(job_id).job
 
-    def list(self, page_size: int, before_id: str | None = None) -> tuple[Sequence[Job], bool]:
-        """A page of jobs, the newest first, from behind `before_id`; and whether there are more. Raises JobNotFound."""
-        ids = list(reversed(self._records))
+    def list(
+        self, page_size: int, before_id: str | None = None, states: Set[State] = frozenset()
+    ) -> tuple[Sequence[Job], bool]:
+        """A page of jobs, the newest first, from behind `before_id`; and whether there are more.
+
+        `states` are those wanted; empty means all. Raises JobNotFound.
+        """
+        jobs: Iterator[Job] = (record.job for record in reversed(self._records.values()))
         if before_id is not None:
             self._record(before_id)
-            ids = ids[ids.index(before_id) + 1 :]
-        return [self._records[job_id].job for job_id in ids[:page_size]], len(ids) > page_size
+            jobs = itertools.dropwhile(lambda job: job.id != before_id, jobs)
+            next(jobs)
+        wanted = (job for job in jobs if not states or job.state in states)
+        page = list(itertools.islice(wanted, page_size))
+        return page, next(wanted, None) is not None
 
     async def steer(self, job_id: str, steering: Steering) -> Job:
         """Changes weights of a queued or running job from its next step on. Raises JobNotFound, JobEnded."""

@@ -21,7 +21,7 @@ from impasto_server.engine import Steering
 from . import encoding
 from .state import Event, Job
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _MIGRATIONS: Sequence[str] = (
     """
     CREATE TABLE jobs (
@@ -51,6 +51,8 @@ _MIGRATIONS: Sequence[str] = (
         PRIMARY KEY (job_id, number)
     ) STRICT, WITHOUT ROWID;
     """,
+    # Notices, and result formats in specs: nothing to change here, but a server of before can't read them.
+    "",
 )
 # The log is folded into the database beyond this size, in the thread that syncs it.
 _CHECKPOINT_BYTES = 4 * 2**20
@@ -141,6 +143,14 @@ class Journal:
             Event(sequence, time, attempt, encoding.decode_body(kind, body))
             for sequence, time, attempt, kind, body in rows
         ]
+
+    def notices(self, job_id: str, reason: str) -> int:
+        """How many notices of this reason a job has had."""
+        (count,) = self._database.execute(
+            "SELECT count(*) FROM events WHERE job_id = ? AND kind = 'notice' AND json_extract(body, '$.reason') = ?",
+            (job_id, reason),
+        ).fetchone()
+        return int(count)
 
     def steer(self, job_id: str, steering: Steering) -> int:
         """Notes a change of weights; returns its number among the job's, from 1."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -49,7 +50,8 @@ class JobRecord:
         self._journal = journal
         self._recent: deque[Event] = deque(maxlen=_RECENT)
         self._looks: dict[PreviewSpec, _Look] = {}
-        self._changed = asyncio.Event()
+        self._appended = asyncio.Event()
+        self._looked = asyncio.Event()
         self._wishes: dict[object, PreviewDemand] = {}
         self._closed = False
 
@@ -75,7 +77,8 @@ class JobRecord:
         before = self._looks.get(preview.spec)
         number = before.number + 1 if before else 1
         self._looks[preview.spec] = _Look(number, time.time(), self.job.attempt, preview)
-        self._wake()
+        self._looked.set()
+        self._looked = asyncio.Event()
 
     @property
     def demand(self) -> PreviewDemand:
@@ -105,7 +108,8 @@ class JobRecord:
         seen, due = 0, 0.0
         position = after_sequence
         while True:
-            changed = self._changed
+            # Only what concerns this reader wakes it: of two hundred, each is woken for each event already.
+            appended, looked = self._appended, self._looked
             while events := self._events_after(position):
                 for event in events:
                     position = event.sequence
@@ -119,12 +123,14 @@ class JobRecord:
                 return
             if self._closed:
                 raise Stopping("The server is stopping: the job can't be followed on it any further.")
-            waiting_for_rate = look is not None and look.number > seen
-            try:
-                async with asyncio.timeout(max(0.0, due - now) if waiting_for_rate else None):
-                    await changed.wait()
-            except TimeoutError:
-                continue
+            if look and look.number > seen:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(due - now):
+                        await appended.wait()
+            elif spec:
+                await looked.wait()
+            else:
+                await appended.wait()
 
     def _next(self, body: EventBody, attempt: int | None) -> tuple[Event, Job]:
         number = self.job.attempt if attempt is None else attempt
@@ -146,5 +152,6 @@ class JobRecord:
         return self._journal.events(self.job.id, position, _RECENT)
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        for event in (self._appended, self._looked):
+            event.set()
+        self._appended, self._looked = asyncio.Event(), asyncio.Event()

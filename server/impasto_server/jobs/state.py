@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from impasto_server.engine import Progressed
+from impasto_server.engine.abc import Noticed, ResultFormat
 from impasto_server.recipes import Recipe, customise
 
 
@@ -55,6 +56,7 @@ class JobSpec:
     device: str | None = None
     continue_from: str | None = None
     """Id of the job whose last picture and optimiser state this one begins with."""
+    result_format: ResultFormat = field(default_factory=ResultFormat)
 
     def resolved(self) -> Recipe:
         """The recipe with its departures. Raises RecipeError."""
@@ -95,7 +97,7 @@ class Result:
     partial: bool
 
 
-EventBody = StateChanged | Progressed | Result
+EventBody = StateChanged | Progressed | Noticed | Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ def after(job: Job, event: Event) -> Job:
     match event.body:
         case Progressed() as progress:
             return replace(job, progress=progress)
+        case Noticed():
+            return job
         case Result() as result:
             return replace(job, result=result)
         case StateChanged(state, _, device, error):

@@ -1,8 +1,8 @@
 """The algorithm: tensors in, steps out. No gRPC, no printing, no globals; only `weights` reads files."""
 
 from .devices import Device, DeviceError, list_devices, pick_device
-from .run import Checkpoint, CheckpointError, Losses, Steering, Step, picture
-from .stylize import stylize
+from .run import Checkpoint, CheckpointError, Look, Losses, Steering, Step, rows
+from .stylize import is_out_of_memory, stylize
 from .vgg import Vgg, load_vgg
 from .weights import WeightsError
 
@@ -11,14 +11,16 @@ __all__ = [
     "CheckpointError",
     "Device",
     "DeviceError",
+    "Look",
     "Losses",
     "Steering",
     "Step",
     "Vgg",
     "WeightsError",
+    "is_out_of_memory",
     "list_devices",
     "load_vgg",
     "pick_device",
-    "picture",
+    "rows",
     "stylize",
 ]

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -47,8 +48,41 @@ def fastest_precision(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         made_for_it = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
-        made_for_it = device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+        able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+        made_for_it = bool(able.get("amx_bf16") or able.get("avx512_bf16"))
     return torch.bfloat16 if made_for_it else torch.float32
+
+
+def free_memory_bytes(device: torch.device) -> int | None:
+    """What this process may still take of the device's memory; None where the system doesn't tell."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        # What torch holds in reserve is free for it.
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory()) - torch.mps.driver_allocated_memory()
+    found = [bytes_ for bytes_ in (_available_bytes(), _cgroup_bytes()) if bytes_ is not None]
+    return min(found, default=_main_memory_bytes())
+
+
+def _available_bytes() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:  # not Linux
+        return None
+    fields = dict(line.split(":", 1) for line in lines)
+    return 1024 * int(fields["MemAvailable"].split()[0])
+
+
+def _cgroup_bytes() -> int | None:
+    """What the control group of a container leaves; None without a limit."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit = (folder / "memory.max").read_text(encoding="ascii").strip()
+        used = int((folder / "memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return None if limit == "max" else int(limit) - used
 
 
 def _main_memory_bytes() -> int | None:

@@ -1,24 +1,25 @@
-"""Content, style and total variation, as the textbook has them and relative to their targets.
+"""Content, style and total variation, as the textbook has them and relative to their targets, with their gradients.
 
-Style works on `Moments`, sums over positions, so that a picture may be taken in one piece or tile by tile.
+Style works on `Moments`, sums over positions, so that a picture may be taken in one piece or tile by tile. Every
+loss gives its value and its slope in closed form; nothing here waits for the device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 _TINY = 1e-8
+_BAND_BYTES = 2**26
+"""About what is worked on at a time, so that scratch space doesn't grow with the picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
     """Sums over positions of one layer's features: of the features (C) and of their products (C, C)."""
 
-    positions: float
+    positions: int
     first: Tensor
     second: Tensor
 
@@ -37,94 +38,181 @@ class Moments:
         return self.second / (self.first.numel() * self.positions)
 
 
-def moments(features: Tensor) -> Moments:
-    """Of features (1, C, H, W)."""
-    rows = features[0].permute(1, 2, 0).reshape(-1, features.shape[1])
-    return Moments(rows.shape[0], rows.sum(0), rows.T @ rows)
+@dataclass(frozen=True, slots=True, eq=False)
+class Slope:
+    """The gradient of a loss with respect to moments: `first` (C), or None for zeros; `second` (C, C), symmetric."""
+
+    first: Tensor | None
+    second: Tensor
+
+    def at(self, rows: Tensor) -> Tensor:
+        """With respect to features given as rows, (positions, C)."""
+        both = 2 * self.second
+        return rows @ both if self.first is None else torch.addmm(self.first, rows, both)
+
+
+def moments(features: Tensor, dtype: torch.dtype) -> Moments:
+    """Of features (1, C, H, W), summed in `dtype`: a reduced precision of the network ends here."""
+    channels = features.shape[1]
+    first = torch.zeros(channels, dtype=dtype, device=features.device)
+    second = torch.zeros((channels, channels), dtype=dtype, device=features.device)
+    for band in bands(features):
+        rows = as_rows(features[..., band, :]).to(dtype)
+        first += rows.sum(0)
+        second.addmm_(rows.T, rows)
+    return Moments(features.shape[-2] * features.shape[-1], first, second)
+
+
+def as_rows(features: Tensor) -> Tensor:
+    """Features (1, C, H, W) as (H · W, C)."""
+    return features[0].permute(1, 2, 0).reshape(-1, features.shape[1])
+
+
+def as_maps(rows: Tensor, like: Tensor) -> Tensor:
+    """The reverse of `as_rows`, with the height and width of features (1, C, H, W)."""
+    return rows.view(*like.shape[-2:], like.shape[1]).permute(2, 0, 1)[None]
+
+
+def bands(maps: Tensor) -> Iterator[slice]:
+    """Rows of maps (1, C, H, W) in bands of bounded size."""
+    height = maps.shape[-2]
+    rows = max(1, _BAND_BYTES // max(1, 4 * maps.shape[1] * maps.shape[-1]))
+    for start in range(0, height, rows):
+        yield slice(start, min(start + rows, height))
 
 
 def blended(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:
     """The moments of several styles in given shares (adding up to 1), whatever their sizes."""
     return Moments(
-        1.0,
+        1,
         torch.stack([share * part.mean() for part, share in zip(parts, shares, strict=True)]).sum(0),
         torch.stack([share / part.positions * part.second for part, share in zip(parts, shares, strict=True)]).sum(0),
     )
 
 
-def textbook_content(features: Tensor, target: Tensor) -> Tensor:
-    """Mean squared difference (Gatys et al. 2016, eq. 1, with a mean for the sum)."""
-    return F.mse_loss(features, target)
-
-
-def textbook_style(style: Moments, target: Moments) -> Tensor:
+@dataclass(frozen=True, slots=True, eq=False)
+class TextbookStyle:
     """Mean squared difference of Gram matrices (Gatys et al. 2016, eq. 4, with a mean for the sum)."""
-    return F.mse_loss(style.gram(), target.gram())
 
+    gram: Tensor
 
-def total_variation(picture: Tensor) -> Tensor:
-    """Half the mean absolute differences of vertical and of horizontal neighbours (Mahendran & Vedaldi 2015)."""
-    vertical = (picture[..., 1:, :] - picture[..., :-1, :]).abs().mean()
-    horizontal = (picture[..., :, 1:] - picture[..., :, :-1]).abs().mean()
-    return 0.5 * (vertical + horizontal)
+    @classmethod
+    def like(cls, target: Moments) -> "TextbookStyle":
+        return cls(target.gram())
 
-
-def relative_content(features: Tensor, target: Tensor) -> Tensor:
-    """Squared difference in units of the target's own variance: 1 for a picture that shows nothing of it."""
-    variance = (target - target.mean((-2, -1), keepdim=True)).square().mean()
-    return (features - target).square().mean() / (variance + _TINY)
+    def __call__(self, style: Moments) -> tuple[Tensor, Slope]:
+        difference = style.gram() - self.gram
+        channels = len(difference)
+        scale = 2 / (channels**2 * channels * style.positions)
+        return difference.square().mean(), Slope(None, scale * difference)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Normal:
-    """A style layer as a normal distribution of features: mean (C), covariance's root (C, C), total variance."""
-
-    mean: Tensor
-    root: Tensor
-    variance: Tensor
-
-
-def normal(target: Moments) -> Normal:
-    covariance = target.covariance()
-    values, vectors = torch.linalg.eigh(covariance.double().cpu())
-    root = (vectors * values.clamp_min(0).sqrt()) @ vectors.T
-    return Normal(target.mean(), root.to(covariance), covariance.trace())
-
-
-def relative_style(style: Moments, target: Normal) -> Tensor:
+class RelativeStyle:
     """Squared Wasserstein distance of normal distributions (Dowson & Landau 1982, eq. 4) per target second moment.
 
     About 1 for a picture that has nothing of the style, 0 for one with the same statistics. The mean squared
     difference of Gram matrices sees little but the strongest features; this distance weighs all of them.
-    """
-    covariance = style.covariance()
-    common: Tensor = _TraceOfRoot.apply(target.root @ covariance @ target.root)
-    distance = (style.mean() - target.mean).square().sum() + covariance.trace() + target.variance - 2 * common
-    return distance / (target.mean.square().sum() + target.variance + _TINY)
 
-
-class _TraceOfRoot(torch.autograd.Function):
-    """tr(A^½) of a symmetric, positive semidefinite A, whose gradient is ½ A^-½.
-
-    Both by coupled Newton-Schulz iterations (Higham 2008, eq. 6.35): matrix products only, so that a GPU need not
-    wait for an eigensolver. Stopped early they leave out the smallest eigenvalues, which have no stable gradient.
+    `mean` (C), `root` (C, rank) with root · rootᵀ the target's covariance up to a thousandth, `variance` its trace,
+    `size` the second moment that distances are taken in.
     """
 
-    ITERATIONS = 10
+    mean: Tensor
+    root: Tensor
+    variance: Tensor
+    size: Tensor
 
-    @staticmethod
-    def forward(ctx: Any, matrix: Tensor) -> Tensor:
-        scale = matrix.trace() + _TINY
-        identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
-        root, inverse = matrix / scale, identity
-        for _ in range(_TraceOfRoot.ITERATIONS):
-            correction = 1.5 * identity - 0.5 * inverse @ root
-            root, inverse = root @ correction, correction @ inverse
-        ctx.save_for_backward(inverse / scale.sqrt())
-        return root.trace() * scale.sqrt()
+    @classmethod
+    def like(cls, target: Moments) -> "RelativeStyle":
+        covariance = target.covariance()
+        # On the CPU in float64: once a scale, and small eigenvalues are differences of large numbers.
+        values, vectors = torch.linalg.eigh(covariance.double().cpu())
+        values = values.clamp_min(0)
+        # Directions in which the style hardly varies cost as much as the others and say nothing.
+        left_out = int((values.cumsum(0) < _LEFT_OUT * values.sum()).sum())
+        left_out = min(left_out, len(values) - 1)
+        root = vectors[:, left_out:] * values[left_out:].sqrt()
+        mean, variance = target.mean(), covariance.trace()
+        return cls(mean, root.to(covariance), variance, mean.square().sum() + variance + _TINY)
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (inverse,) = ctx.saved_tensors
-        half: Tensor = 0.5 * inverse
-        return gradient * half
+    def __call__(self, style: Moments) -> tuple[Tensor, Slope]:
+        mean, covariance = style.mean(), style.covariance()
+        common, inverse = root_of(self.root.T @ covariance @ self.root)
+        apart = mean - self.mean
+        distance = apart.square().sum() + covariance.trace() + self.variance - 2 * common.trace()
+        by_covariance = -(self.root @ inverse @ self.root.T) / self.size
+        by_covariance.diagonal().add_(1 / self.size)
+        by_mean = 2 * apart / self.size - 2 * (by_covariance @ mean)
+        return distance / self.size, Slope(by_mean / style.positions, by_covariance / style.positions)
+
+
+_LEFT_OUT = 1e-3
+"""Share of a style's variance that its relative loss may overlook."""
+
+_ITERATIONS = 10
+
+
+def root_of(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """A^½ and A^-½ of a symmetric, positive semidefinite A.
+
+    By coupled Newton-Schulz iterations (Higham 2008, eq. 6.35): matrix products only, so that a GPU need not wait for
+    an eigensolver. Stopped early they leave out the smallest eigenvalues, which have no stable gradient.
+    """
+    scale = matrix.trace() + _TINY
+    identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+    root, inverse = matrix / scale, identity
+    for _ in range(_ITERATIONS):
+        correction = torch.addmm(identity, inverse, root, beta=1.5, alpha=-0.5)
+        root, inverse = root @ correction, correction @ inverse
+    return root * scale.sqrt(), inverse / scale.sqrt()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """Sum of squared differences from a target's features (1, C, H, W), times `scale`."""
+
+    target: Tensor
+    scale: Tensor
+
+    @classmethod
+    def textbook(cls, target: Tensor, dtype: torch.dtype) -> "Content":
+        """The mean squared difference (Gatys et al. 2016, eq. 1, with a mean for the sum)."""
+        return cls(target, torch.full((), 1 / target.numel(), dtype=dtype, device=target.device))
+
+    @classmethod
+    def relative(cls, target: Tensor, dtype: torch.dtype) -> "Content":
+        """In units of the target's own variance: 1 for a picture that shows nothing of it."""
+        total = torch.zeros((1, target.shape[1], 1, 1), dtype=dtype, device=target.device)
+        for band in bands(target):
+            total += target[..., band, :].to(dtype).sum((-2, -1), keepdim=True)
+        mean = total / (target.shape[-2] * target.shape[-1])
+        variance = torch.zeros((), dtype=dtype, device=target.device)
+        for band in bands(target):
+            variance += (target[..., band, :].to(dtype) - mean).square().sum()
+        return cls(target, 1 / (variance + _TINY * target.numel()))
+
+
+def total_variation(picture: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
+    """Half the mean absolute differences of vertical and of horizontal neighbours (Mahendran & Vedaldi 2015).
+
+    Of a picture (1, 3, H, W). Adds `weight` times its gradient to `gradient`; the value comes without the weight.
+    """
+    value = torch.zeros((), dtype=picture.dtype, device=picture.device)
+    height, width = picture.shape[-2:]
+    for axis, count in ((-2, (height - 1) * width), (-1, height * (width - 1))):
+        scale = 0.5 / (picture.shape[1] * max(1, count))
+        for band in bands(picture):
+            # A vertical difference belongs to the band of its upper pixel.
+            rows = slice(band.start, min(band.stop + 1, height)) if axis == -2 else band
+            part = picture[..., rows, :]
+            length = part.shape[axis] - 1
+            if length < 1:
+                continue
+            difference = part.narrow(axis, 1, length) - part.narrow(axis, 0, length)
+            value += scale * difference.abs().sum()
+            push = difference.sign_().mul_(scale * weight)
+            target = gradient[..., rows, :]
+            target.narrow(axis, 1, length).add_(push)
+            target.narrow(axis, 0, length).sub_(push)
+    return value

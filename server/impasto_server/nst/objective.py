@@ -1,7 +1,6 @@
 """What a run descends on at one scale: the losses of a picture against its content and its styles."""
 
-import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,72 +9,122 @@ from torch import Tensor
 from impasto_server.recipes import MINIMUM_SIDE_PX, Recipe, Scale
 
 from . import losses, pictures
-from .losses import Moments
-from .run import Weights
-from .vgg import Vgg
+from .losses import Content, Moments, RelativeStyle, Slope, TextbookStyle
+from .tiled import TiledNetwork, add_moments
+from .tiles import Tile
 
 Style = tuple[Tensor, float]
-"""A picture, float32 (3, H, W) RGB in [0, 1], and its weight among the styles."""
+"""A picture, (3, H, W) RGB, floats in [0, 1] or uint8, and its weight among the styles."""
+
+StyleLoss = Callable[[Moments], tuple[Tensor, Slope]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objective:
-    """The losses by layer, each holding its target, and the network that takes a picture to those layers."""
+    """The losses by layer, each holding its target, and the network that takes a picture to those layers.
 
-    recipe: Recipe
-    vgg: Vgg
-    content: Mapping[str, Callable[[Tensor], Tensor]]
-    style: Mapping[str, Callable[[Moments], Tensor]]
+    The shares are what one layer's loss counts: 1 in the textbook, which sums over layers. Relative losses are
+    averaged: one layer more must not change the balance.
+    """
 
-    def terms(self, picture: Tensor, weights: Weights) -> Tensor:
-        """The weighted content, style and total variation losses, (3), of a normalised picture (1, 3, H, W)."""
-        found = _activations(picture, {*self.content, *self.style}, self.recipe, self.vgg)
-        content = torch.stack([loss(found[layer]) for layer, loss in self.content.items()])
-        style = torch.stack([loss(losses.moments(found[layer])) for layer, loss in self.style.items()])
-        # The textbook sums over layers. Relative losses are averaged: one layer more must not change the balance.
-        over_layers = torch.sum if self.recipe.objective == "textbook" else torch.mean
-        return torch.stack(
-            (
-                weights.content * over_layers(content),
-                weights.style * over_layers(style),
-                weights.tv * losses.total_variation(picture),
-            )
-        )
+    network: TiledNetwork
+    content: Mapping[str, Content]
+    style: Mapping[str, StyleLoss]
+    content_share: float = 1.0
+    style_share: float = 1.0
+
+    @torch.no_grad()
+    def descent(self, picture: Tensor, weights: Tensor, gradient: Tensor) -> Tensor:
+        """The weighted content, style and total variation losses, (3), of a normalised picture (1, 3, H, W).
+
+        `weights` are those of the three terms, (3). The gradient of the weighted sum goes into `gradient`, shaped
+        like the picture. Several tiles are gone through twice, for the moments of the whole and then for the
+        gradient, and only one tile's maps are ever there.
+        """
+        gradient.zero_()
+        tv = losses.total_variation(picture, weights[2], gradient)
+        tiles = self.network.pieces(picture)
+        moments: dict[str, Moments] = {}
+        for tile in tiles:
+            maps = self.network.forward(picture, tile, keep=len(tiles) == 1)
+            add_moments(moments, maps, self.style, tile, picture.dtype)
+        style, slopes = tv.new_zeros(()), {}
+        for layer, loss in self.style.items():
+            value, slopes[layer] = loss(moments[layer])
+            style += self.style_share * value
+        content = tv.new_zeros(())
+        for tile in tiles:
+            if len(tiles) > 1:
+                del maps  # before the next ones come
+                maps = self.network.forward(picture, tile, keep=True)
+            pull = _Pull(self, slopes, weights, tile)
+            seen = self.network.network.backward(maps, pull, tile)
+            gradient[..., tile.rows, tile.columns] += seen
+            content += pull.content
+        return torch.stack((content, style, tv)) * weights
+
+
+class _Pull:
+    """Each layer's own part of the gradient, in bands of rows, and the content loss, found on the way."""
+
+    def __init__(self, objective: Objective, slopes: Mapping[str, Slope], weights: Tensor, tile: Tile) -> None:
+        self._objective = objective
+        self._slopes = slopes
+        self._weights = weights
+        self._tile = tile
+        self.content = weights.new_zeros(())
+
+    def __call__(self, layer: str, features: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        slope, content = self._slopes.get(layer), self._objective.content.get(layer)
+        target = self._tile.part_of_whole(layer, content.target) if content else None
+        for band in losses.bands(features):
+            here = features[..., band, :].to(self._weights.dtype)
+            if slope:
+                pull = slope.at(losses.as_rows(here)).mul_(self._objective.style_share * self._weights[1])
+                yield band, losses.as_maps(pull, here)
+            if content and target is not None:
+                scale = self._objective.content_share * content.scale
+                apart = here - target[..., band, :]
+                self.content += scale * apart.square().sum()
+                yield band, apart.mul_(2 * scale * self._weights[0])
 
 
 @torch.no_grad()
-def objective(content: Tensor, styles: Sequence[Style], recipe: Recipe, size: Scale, vgg: Vgg) -> Objective:
-    """The objective at one scale, from pictures (3, H, W) in [0, 1] at their own resolution."""
-    seen = _activations(network_input(content, size, vgg), recipe.content_layers, recipe, vgg)
+def objective(
+    content: Tensor, styles: Sequence[Style], recipe: Recipe, size: Scale, network: TiledNetwork
+) -> Objective:
+    """The objective at one scale, from pictures (3, H, W) at their own resolution."""
+    device = network.network.device
+    picture = network_input(content, size, device)
+    dtype = picture.dtype
+    seen = network.features(picture, recipe.content_layers)
+    del picture
     parts = []
     for image, _ in styles:
-        style = network_input(image, _style_size(image, recipe, size), vgg)
-        found = _activations(style, recipe.style_layers, recipe, vgg)
-        parts.append({layer: losses.moments(features) for layer, features in found.items()})
+        style = network_input(image, _style_size(image, recipe, size), device)
+        parts.append(network.moments(style, recipe.style_layers))
     whole = sum(weight for _, weight in styles)
     shares = [weight / whole for _, weight in styles]
     blends = {layer: losses.blended([part[layer] for part in parts], shares) for layer in recipe.style_layers}
     if recipe.objective == "textbook":
         return Objective(
-            recipe,
-            vgg,
-            {layer: functools.partial(losses.textbook_content, target=seen[layer]) for layer in recipe.content_layers},
-            {layer: functools.partial(losses.textbook_style, target=blend) for layer, blend in blends.items()},
+            network,
+            {layer: Content.textbook(seen[layer], dtype) for layer in recipe.content_layers},
+            {layer: TextbookStyle.like(blend) for layer, blend in blends.items()},
         )
     return Objective(
-        recipe,
-        vgg,
-        {layer: functools.partial(losses.relative_content, target=seen[layer]) for layer in recipe.content_layers},
-        {
-            layer: functools.partial(losses.relative_style, target=losses.normal(blend))
-            for layer, blend in blends.items()
-        },
+        network,
+        {layer: Content.relative(seen[layer], dtype) for layer in recipe.content_layers},
+        {layer: RelativeStyle.like(blend) for layer, blend in blends.items()},
+        content_share=1 / len(recipe.content_layers),
+        style_share=1 / len(recipe.style_layers),
     )
 
 
-def network_input(image: Tensor, size: Scale, vgg: Vgg) -> Tensor:
-    """An image (3, H, W) in [0, 1], resized and normalised, (1, 3, height, width) on the network's device."""
-    return pictures.normalised(pictures.resized(image, size.height_px, size.width_px).to(vgg.device))
+def network_input(image: Tensor, size: Scale, device: torch.device) -> Tensor:
+    """An image (3, H, W), resized and normalised, (1, 3, height, width) on a device."""
+    resized = pictures.resized(pictures.in_unit(image), size.height_px, size.width_px)
+    return pictures.normalised(resized.to(device)).contiguous()
 
 
 def _style_size(style: Tensor, recipe: Recipe, size: Scale) -> Scale:
@@ -86,9 +135,3 @@ def _style_size(style: Tensor, recipe: Recipe, size: Scale) -> Scale:
     # A style isn't enlarged: it has no brushwork to show at a size it was never seen at.
     zoom = min(1.0, max(size.height_px, size.width_px) / max(height, width))
     return Scale(max(MINIMUM_SIDE_PX, round(height * zoom)), max(MINIMUM_SIDE_PX, round(width * zoom)), size.steps)
-
-
-def _activations(picture: Tensor, layers: Collection[str], recipe: Recipe, vgg: Vgg) -> dict[str, Tensor]:
-    # Zeros around a picture are a frame that the painting would answer with one of its own.
-    replicate_border = recipe.objective == "relative"
-    return vgg.activations(picture, layers, pooling=recipe.pooling, replicate_border=replicate_border)

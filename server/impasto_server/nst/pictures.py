@@ -1,27 +1,45 @@
 """Pictures between the world's form (RGB in [0, 1]) and the network's (normalised): normalise, resize, show."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from .weights import COLOUR_MEAN, COLOUR_STD
 
+_BAND_PIXELS = 2**21
+"""About what is worked on at a time, so that scratch space doesn't grow with the picture."""
+
+
+def bands(picture: Tensor) -> Iterator[slice]:
+    """Rows of a picture (…, H, W) in bands of bounded size."""
+    height, width = picture.shape[-2:]
+    rows = max(1, _BAND_PIXELS // width)
+    for start in range(0, height, rows):
+        yield slice(start, min(start + rows, height))
+
+
+def in_unit(picture: Tensor) -> Tensor:
+    """A picture in [0, 1]: floats as they are, uint8 over 255."""
+    return picture if picture.is_floating_point() else picture.to(torch.float32).div_(255)
+
 
 def normalised(picture: Tensor) -> Tensor:
     """RGB in [0, 1], (…, 3, H, W), in deviations from ImageNet's mean colour; a batch of one if it had none."""
     batch = picture if picture.ndim == 4 else picture[None]
-    return (batch - _colour(COLOUR_MEAN, batch)) / _colour(COLOUR_STD, batch)
+    return (batch - _colour(COLOUR_MEAN, batch)).div_(_colour(COLOUR_STD, batch))
 
 
 def denormalised(picture: Tensor) -> Tensor:
     """The reverse of `normalised`, clamped to [0, 1]."""
-    return (picture * _colour(COLOUR_STD, picture) + _colour(COLOUR_MEAN, picture)).clamp(0, 1)
+    return torch.addcmul(_colour(COLOUR_MEAN, picture), picture, _colour(COLOUR_STD, picture)).clamp_(0, 1)
 
 
-def clamped(picture: Tensor) -> Tensor:
-    """A normalised picture with its colours kept to those that [0, 1] can show."""
+def clamp_(picture: Tensor) -> Tensor:
+    """Keeps a normalised picture's colours to those that [0, 1] can show, in place."""
     mean, std = _colour(COLOUR_MEAN, picture), _colour(COLOUR_STD, picture)
-    return torch.maximum(torch.minimum(picture, (1 - mean) / std), -mean / std)
+    return picture.clamp_(-mean / std, (1 - mean) / std)
 
 
 def resized(picture: Tensor, height: int, width: int) -> Tensor:
@@ -37,9 +55,28 @@ def enlarged(picture: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(picture, (height, width), mode="bicubic", align_corners=False)
 
 
+def shrunk(picture: Tensor, max_size_px: int) -> Tensor:
+    """A picture (1, 3, H, W) by a whole number smaller, its long side still `max_size_px` or more; always a copy."""
+    factor = max(picture.shape[-2:]) // max_size_px
+    if factor < 2 or factor > min(picture.shape[-2:]):
+        return picture.clone()
+    return F.avg_pool2d(picture, factor)
+
+
 def shown(picture: Tensor) -> Tensor:
     """A normalised picture (1, 3, H, W) as uint8 (H, W, 3) RGB on the CPU."""
-    return (denormalised(picture)[0] * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu()
+    return _whole_numbers(picture, 255).to(torch.uint8).cpu()
+
+
+def rows_shown(picture: Tensor, bits: int) -> Iterator[Tensor]:
+    """A normalised picture (1, 3, H, W) as bands of rows (rows, W, 3), RGB, uint8 or for 16 bits uint16, on the CPU."""
+    for band in bands(picture):
+        numbers = _whole_numbers(picture[..., band, :], 2**bits - 1)
+        yield numbers.to(torch.uint8 if bits == 8 else torch.uint16).cpu()
+
+
+def _whole_numbers(picture: Tensor, white: int) -> Tensor:
+    return denormalised(picture)[0].mul_(white).round_().permute(1, 2, 0).contiguous()
 
 
 def _colour(values: tuple[float, float, float], like: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -72,11 +72,12 @@ class CheckpointError(ValueError):
     """A checkpoint that belongs to another run than the one it should resume."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class State:
-    """A run between two steps. No tensor in it is ever changed in place.
+    """A run between two steps. A step changes its tensors in place: there is room for one picture only.
 
     Pictures are normalised, (1, 3, height, width). `first` and `second` are Adam's moments of the gradient.
+    `average` is the picture itself where the recipe doesn't average.
     """
 
     scale: int
@@ -89,13 +90,14 @@ class State:
     second: Tensor
 
     @classmethod
-    def start(cls, picture: Tensor) -> Self:
-        return cls(0, 0, 0, picture, picture, torch.zeros_like(picture), torch.zeros_like(picture))
+    def start(cls, picture: Tensor, recipe: Recipe) -> Self:
+        average = picture.clone() if recipe.averaging else picture
+        return cls(0, 0, 0, picture, average, torch.zeros_like(picture), torch.zeros_like(picture))
 
-    def at_next_scale(self, size: Scale) -> "State":
+    def at_next_scale(self, size: Scale, recipe: Recipe) -> "State":
         """The painting and the optimiser's memory, enlarged: the average becomes the picture to go on from."""
         height, width = size.height_px, size.width_px
-        picture = pictures.clamped(pictures.enlarged(self.average, height, width))
+        picture = pictures.clamp_(pictures.enlarged(self.average, height, width))
         # Losses are means over positions: the more pixels there are, the less of the gradient each one gets.
         thinning = self.picture.shape[-2] * self.picture.shape[-1] / (height * width)
         return State(
@@ -103,20 +105,55 @@ class State:
             step_in_scale=0,
             adam_steps=self.adam_steps,
             picture=picture,
-            average=picture,
+            average=picture.clone() if recipe.averaging else picture,
             # Bilinear, as that keeps first² ≤ second. Bicubic undershoots to second = 0 in places, where a single
             # step then goes as far as colours go: isolated dots.
-            first=thinning * pictures.resized(self.first, height, width),
-            second=thinning**2 * pictures.resized(self.second, height, width),
+            first=pictures.resized(self.first, height, width).mul_(thinning),
+            second=pictures.resized(self.second, height, width).mul_(thinning**2),
         )
 
+    def pace(self, recipe: Recipe) -> tuple[float, float, float]:
+        """What the next step multiplies by: Adam's corrected learning rate, its correction of the second moment,
+        and the picture's share in the average.
+        """
+        beta1, beta2 = recipe.betas
+        count, step = self.adam_steps + 1, self.step_in_scale + 1
+        rate = recipe.learning_rate * recipe.learning_rate_decay ** (self.step_in_scale // recipe.decay_every_steps)
+        # Corrected for its short past as Adam's moments are; the picture that a scale began with counts as one step.
+        share = (1 - recipe.averaging) / (1 - recipe.averaging ** (step + 1))
+        return rate / (1 - beta1**count), 1 / (1 - beta2**count), share
 
-_TENSORS = ("picture", "average", "first", "second")
+    def descend(self, gradient: Tensor, pace: Tensor, recipe: Recipe) -> None:
+        """A step of Adam (Kingma & Ba 2015, algorithm 1), and its share in the average; `pace` as a tensor (3)."""
+        beta1, beta2 = recipe.betas
+        rate, correction, share = pace
+        for band in pictures.bands(gradient):
+            slope, first, second, picture, average = (
+                whole[..., band, :] for whole in (gradient, self.first, self.second, self.picture, self.average)
+            )
+            first.lerp_(slope, 1 - beta1)
+            second.mul_(beta2).addcmul_(slope, slope, value=1 - beta2)
+            picture.sub_((first * rate).div_((second * correction).sqrt_().add_(_EPSILON)))
+            if recipe.clamp:
+                pictures.clamp_(picture)
+            if recipe.averaging:
+                average.add_((picture - average).mul_(share))
+
+    def made_step(self) -> None:
+        """Counts a step."""
+        self.step_in_scale += 1
+        self.adam_steps += 1
+
+
+_TENSORS_WITHOUT_AVERAGE = ("picture", "first", "second")
+_TENSORS = (*_TENSORS_WITHOUT_AVERAGE, "average")
+_EPSILON = 1e-8
+"""Adam's, as in Kingma & Ba 2015."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Step:
-    """One optimiser step, done. Its handles stay valid as long as it is kept, and cost nothing until called."""
+    """One optimiser step, done. What it shows is the run as it stands: look before you ask for the next step."""
 
     scale: int
     """From 1, of `scales`."""
@@ -126,6 +163,10 @@ class Step:
     steps: int
     height_px: int
     width_px: int
+    tile_px: int | None
+    """Longest side of the tiles it was painted in; None: in one piece."""
+    ran_out_of_memory: bool
+    """Whether that is less than before, because the device had no room for more."""
     _terms: Tensor
     _state: State
     _weights: Weights
@@ -140,11 +181,23 @@ class Step:
         """The picture so far, uint8 (height_px, width_px, 3) RGB on the CPU. Waits for the device."""
         return pictures.shown(self._state.average)
 
-    def checkpoint(self) -> Checkpoint:
-        """What `stylize(…, resume=…)` needs to go on exactly from here. Waits for the device."""
+    def look(self, max_size_px: int) -> "Look":
+        """The picture so far, or a smaller copy of it whose long side is still `max_size_px` or more; stays."""
+        return Look(pictures.shrunk(self._state.average, max_size_px))
+
+    def rows(self, bits: int = 8) -> Iterator[Tensor]:
+        """The picture so far as bands of rows (rows, width_px, 3), uint8 or for 16 bits uint16, on the CPU."""
+        return pictures.rows_shown(self._state.average, bits)
+
+    def checkpoint(self, *, copy: bool = True) -> Checkpoint:
+        """What `stylize(…, resume=…)` needs to go on exactly from here. Waits for the device.
+
+        Without `copy` the tensors are the run's own where that is on the CPU: good until the next step.
+        """
         state, weights = self._state, self._weights
+        names = _TENSORS if state.average is not state.picture else _TENSORS_WITHOUT_AVERAGE
         return Checkpoint(
-            {name: getattr(state, name).contiguous().cpu() for name in _TENSORS},
+            {name: getattr(state, name).to("cpu", copy=copy) for name in names},
             {
                 "recipe": fingerprint(self._recipe),
                 "step": self.step,
@@ -154,8 +207,29 @@ class Step:
                 "content_weight": weights.content,
                 "style_weight": weights.style,
                 "tv_weight": weights.tv,
+                # Rounding differs between one tiling and another: to the same picture leads the same one.
+                "tile_px": self.tile_px or 0,
             },
         )
+
+
+class Look:
+    """A picture taken from a run, still on its device."""
+
+    def __init__(self, picture: Tensor) -> None:
+        self._picture = picture
+        self._taken = None
+        if picture.is_cuda:
+            self._taken = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._taken.record()
+
+    def image(self) -> Tensor:
+        """uint8 (height, width, 3) RGB on the CPU. Waits for the device, but lets it go on: call it from any thread."""
+        if self._taken is None:
+            return pictures.shown(self._picture)
+        with torch.cuda.stream(torch.cuda.Stream(self._picture.device)):  # type: ignore[no-untyped-call]
+            self._taken.wait()
+            return pictures.shown(self._picture)
 
 
 def restored(
@@ -167,33 +241,39 @@ def restored(
         raise CheckpointError("The checkpoint was made with another recipe; resume with the one the run began with.")
     scale = int(meta["scale"])
     expected = (1, 3, scales[scale].height_px, scales[scale].width_px) if scale < len(scales) else None
-    for name in _TENSORS:
-        if tuple(tensors[name].shape) != expected:
+    for name, tensor in tensors.items():
+        if tuple(tensor.shape) != expected:
             raise CheckpointError(
-                f"The checkpoint's {name} is {tuple(tensors[name].shape)}, but this content is painted at {expected} "
+                f"The checkpoint's {name} is {tuple(tensor.shape)}, but this content is painted at {expected} "
                 "in that scale; resume with the content the run began with."
             )
-    state = State(
-        scale=scale,
-        step_in_scale=int(meta["step_in_scale"]),
-        adam_steps=int(meta["adam_steps"]),
-        **{name: tensors[name].to(device) for name in _TENSORS},
-    )
+    state = _state(checkpoint, scale, int(meta["step_in_scale"]), device)
     return state, Weights(float(meta["content_weight"]), float(meta["style_weight"]), float(meta["tv_weight"]))
 
 
-def begun_from(checkpoint: Checkpoint, size: Scale, device: torch.device) -> State:
+def begun_from(checkpoint: Checkpoint, size: Scale, recipe: Recipe, device: torch.device) -> State:
     """The picture and the optimiser's memory of an ended run, at the size of the run that goes on from it."""
-    tensors = {name: checkpoint.tensors[name].to(device) for name in _TENSORS}
-    state = State(scale=-1, step_in_scale=0, adam_steps=int(checkpoint.meta["adam_steps"]), **tensors)
-    if tensors["picture"].shape[-2:] == (size.height_px, size.width_px):
-        return dataclasses.replace(state, scale=0)
-    return state.at_next_scale(size)
+    state = _state(checkpoint, -1, 0, device)
+    if state.picture.shape[-2:] != (size.height_px, size.width_px):
+        return state.at_next_scale(size, recipe)
+    state.scale = 0
+    if not recipe.averaging:
+        state.average = state.picture
+    elif state.average is state.picture:
+        state.average = state.picture.clone()
+    return state
 
 
-def picture(checkpoint: Checkpoint) -> Tensor:
-    """What a checkpoint looks like: uint8 (height_px, width_px, 3) RGB on the CPU."""
-    return pictures.shown(checkpoint.tensors["average"])
+def _state(checkpoint: Checkpoint, scale: int, step_in_scale: int, device: torch.device) -> State:
+    own = {name: tensor.to(device, copy=True) for name, tensor in checkpoint.tensors.items()}
+    own.setdefault("average", own["picture"])
+    return State(scale=scale, step_in_scale=step_in_scale, adam_steps=int(checkpoint.meta["adam_steps"]), **own)
+
+
+def rows(checkpoint: Checkpoint, bits: int = 8) -> Iterator[Tensor]:
+    """What a checkpoint looks like, as `Step.rows` has it."""
+    tensors = checkpoint.tensors
+    return pictures.rows_shown(tensors.get("average", tensors["picture"]), bits)
 
 
 def fingerprint(recipe: Recipe) -> str:

@@ -21,6 +21,7 @@ from impasto.v1 import stylizer_pb2, stylizer_pb2_grpc
 from impasto_server.engine import LocalEngine
 from impasto_server.jobs import Jobs, JournalError
 
+from .encoded import EncodedInterceptor
 from .errors import ErrorInterceptor
 from .images import Images
 from .stylizer import Policy, Stylizer
@@ -38,8 +39,8 @@ class Settings:
     state_dir: Path
     devices: tuple[str, ...] = ("auto",)
     policy: Policy = field(default_factory=Policy)
-    max_image_bytes: int = 256 * 2**20
-    max_image_pixels: int = 100_000_000
+    max_image_bytes: int = 2**30
+    max_image_pixels: int = 270_000_000
     drain_s: float = 10.0
     keepalive_s: float = 30.0
     idle_exit_s: float | None = None
@@ -81,7 +82,9 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
         raise CannotServe(str(error)) from error
     images = Images(jobs.storage, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     activity = _Activity()
-    server = grpc.aio.server(interceptors=[activity, ErrorInterceptor()], options=_options(settings.keepalive_s))
+    server = grpc.aio.server(
+        interceptors=[activity, ErrorInterceptor(), EncodedInterceptor()], options=_options(settings.keepalive_s)
+    )
     stylizer_pb2_grpc.add_StylizerServicer_to_server(Stylizer(jobs, images, settings.policy), server)
     health = health_aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)

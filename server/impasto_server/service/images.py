@@ -26,6 +26,7 @@ class Images:
         self._storage = storage
         self._blobs = blobs = storage.blobs
         self._facts: dict[str, codec.ImageFacts] = {}
+        self._decoding = asyncio.Lock()
         self.gallery_hashes = {style.name: blobs.pin(style.path) for style in GALLERY}
 
     def describe(self, sha256: str) -> image_pb2.Image:
@@ -87,7 +88,9 @@ class Images:
             if blob.size_bytes < size_bytes:
                 raise BadRequest("chunk", f"Only {blob.size_bytes} of {size_bytes} announced bytes came.")
             blob.finish(sha256)
-            self._facts[sha256] = await asyncio.to_thread(self._check_image, blob.path)
+            # A picture decoded takes four bytes a pixel: one at a time, however many come in at once.
+            async with self._decoding:
+                self._facts[sha256] = await asyncio.to_thread(self._check_image, blob.path)
             await asyncio.to_thread(blob.commit, sha256)
 
     async def send(self, sha256: str, offset_bytes: int) -> AsyncIterator[bytes]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import grpc
 from google.api import field_behavior_pb2
@@ -15,7 +15,8 @@ from google.protobuf.message import Message
 from impasto.v1 import image_pb2, job_pb2, stylizer_pb2
 from impasto_server import suggest
 from impasto_server.engine import PreviewSpec, Steering
-from impasto_server.jobs import JobSpec, StyleSource
+from impasto_server.engine.abc import ResultFormat
+from impasto_server.jobs import JobSpec, State, StyleSource
 from impasto_server.recipes import DEFAULT_RECIPE, FILE_PREFIX
 
 from .errors import BadRequest
@@ -23,6 +24,12 @@ from .errors import BadRequest
 OWNER_METADATA = "impasto-client"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 INITIAL_IMAGES = {job_pb2.INITIAL_IMAGE_CONTENT: "content", job_pb2.INITIAL_IMAGE_NOISE: "noise"}
+_STATES: Mapping[int, State] = {job_pb2.Job.State.Value(f"STATE_{state.name}"): state for state in State}
+_RESULT_FORMATS: Mapping[int, Literal["PNG", "TIFF"]] = {
+    image_pb2.IMAGE_FORMAT_UNSPECIFIED: "PNG",
+    image_pb2.IMAGE_FORMAT_PNG: "PNG",
+    image_pb2.IMAGE_FORMAT_TIFF: "TIFF",
+}
 _PREVIEW_FORMATS = {
     image_pb2.IMAGE_FORMAT_UNSPECIFIED: "JPEG",
     image_pb2.IMAGE_FORMAT_JPEG: "JPEG",
@@ -105,7 +112,17 @@ def job_spec(message: job_pb2.JobSpec, *, gallery: Mapping[str, str], weight_fil
         parameters=parameters,
         device=message.device or None,
         continue_from=job_id(message.continue_from, "spec.continue_from") if message.continue_from else None,
+        result_format=_result_format(message.result),
     )
+
+
+def _result_format(options: job_pb2.ResultOptions) -> ResultFormat:
+    if options.format not in _RESULT_FORMATS:
+        raise BadRequest("spec.result.format", "Results are PNG or TIFF.")
+    bits = options.bits_per_channel or 8
+    if bits not in (8, 16):
+        raise BadRequest("spec.result.bits_per_channel", f"bits_per_channel is {bits}; expected 8 or 16.")
+    return ResultFormat(_RESULT_FORMATS[options.format], bits)
 
 
 def _style(style: job_pb2.Style, index: int, gallery: Mapping[str, str]) -> StyleSource:
@@ -123,6 +140,17 @@ def _style(style: job_pb2.Style, index: int, gallery: Mapping[str, str]) -> Styl
                 raise BadRequest(f"{path}.gallery_style", message, "STYLE_UNKNOWN")
             return StyleSource(gallery[name], name, weight)
     raise BadRequest(path, f"{path} names no picture; expected an image or a gallery_style.", "FIELD_REQUIRED")
+
+
+def job_states(numbers: Iterable[int]) -> frozenset[State]:
+    """The states to list; none means all. Raises BadRequest."""
+    states = set()
+    for index, number in enumerate(numbers):
+        if number not in _STATES:
+            known = ", ".join(f"STATE_{state.name}" for state in State)
+            raise BadRequest(f"states[{index}]", f"{number} is no state of a job; expected one of: {known}.")
+        states.add(_STATES[number])
+    return frozenset(states)
 
 
 def steering(request: stylizer_pb2.UpdateJobRequest) -> Steering:

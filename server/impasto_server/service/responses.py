@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from impasto.v1 import image_pb2, job_pb2
 from impasto_server.engine import Progressed
+from impasto_server.engine.abc import Noticed
 from impasto_server.jobs import Event, Job, JobSpec, Result, State, StateChanged, Watched
 
 from .errors import job_status
@@ -70,6 +71,9 @@ def event(item: Event | Watched, image: ImageLookup) -> job_pb2.JobEvent:
     match item.body:
         case Progressed() as progress:
             message.progress.CopyFrom(_progress(progress))
+        case Noticed(reason, text):
+            message.notice.reason = reason
+            message.notice.message = text
         case Result() as result:
             message.result.CopyFrom(_result(result, image))
         case StateChanged(state, queue_position, device, error):
@@ -103,6 +107,8 @@ def _spec(spec: JobSpec) -> job_pb2.JobSpec:
             getattr(message.parameters, name).extend(value)
         else:
             setattr(message.parameters, name, value)
+    message.result.format = image_format(spec.result_format.format)
+    message.result.bits_per_channel = spec.result_format.bits_per_channel
     return message
 
 

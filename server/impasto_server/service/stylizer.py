@@ -13,10 +13,11 @@ from impasto_server.jobs import Jobs, Keeping
 from impasto_server.recipes import DEFAULT_RECIPE, INITIAL_IMAGES, LAYERS, PARAMETERS, RECIPES, WEIGHTS, Recipe
 
 from . import requests, responses
+from .encoded import EncodedEvents
 from .errors import BadRequest
 from .images import Images
 
-CONTRACT_REVISION = 1
+CONTRACT_REVISION = 2
 _WEIGHTS = {
     "original": "Simonyan and Zisserman's own, 8 bits a weight; comes with the server",
     "torchvision": "torchvision's IMAGENET1K_V1; 548 MB, downloaded at first use",
@@ -27,7 +28,7 @@ _WEIGHTS = {
 class Policy:
     """What an operator decides."""
 
-    max_size_px: int = 2048
+    max_size_px: int = 16384
     weight_files: bool = False
     keeping: Keeping = field(default_factory=Keeping)
 
@@ -39,6 +40,7 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
         self._jobs = jobs
         self._images = images
         self._policy = policy
+        self._events = EncodedEvents(images.describe)
 
     async def GetServerInfo(self, request: stylizer_pb2.GetServerInfoRequest, context: Any) -> Any:  # noqa: N802
         info = server_info_pb2.ServerInfo(
@@ -115,7 +117,7 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
             raise BadRequest("page_size", f"page_size is {request.page_size}; expected 0 to 1000.")
         size = min(request.page_size or 50, 1000)
         before = requests.job_id(request.page_token, "page_token") if request.page_token else None
-        jobs, more = self._jobs.list(size, before)
+        jobs, more = self._jobs.list(size, before, requests.job_states(request.states))
         return stylizer_pb2.ListJobsResponse(
             jobs=[responses.job(job, self._images.describe) for job in jobs],
             next_page_token=f"jobs/{jobs[-1].id}" if more else "",
@@ -136,7 +138,7 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
         await context.send_initial_metadata(())
         items = self._jobs.watch(name, after_sequence=request.after_sequence, spec=spec, interval_s=interval_s)
         async for item in items:
-            yield stylizer_pb2.WatchJobResponse(event=responses.event(item, self._images.describe))
+            yield self._events.response(item)
 
     async def CancelJob(self, request: stylizer_pb2.CancelJobRequest, context: Any) -> Any:  # noqa: N802
         requests.check_required(request)

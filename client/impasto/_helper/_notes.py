@@ -1,0 +1,49 @@
+"""What hosts want to remember of a job, on this machine: where its picture belongs, say. Servers know nothing of it."""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+MOST_NOTES = 500
+
+
+def notes_folder() -> Path:
+    """Where notes are kept, a file for each job."""
+    import platformdirs
+
+    return platformdirs.user_state_path("impasto") / "notes"
+
+
+def keep_note(job_name: str, note: Mapping[str, Any]) -> None:
+    """Writes a note down. A disk that is full must not cost a painting, so it may get lost."""
+    folder = notes_folder()
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        half = folder / f".{os.getpid()}.half"
+        half.write_text(json.dumps(note), encoding="utf-8")
+        half.replace(note_path(folder, job_name))
+        forget_oldest(folder)
+
+
+def find_note(job_name: str) -> dict[str, Any]:
+    """The note of a job; empty if there is none here."""
+    try:
+        note = json.loads(note_path(notes_folder(), job_name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def note_path(folder: Path, job_name: str) -> Path:
+    """A job's file; names are `jobs/UUID`."""
+    return folder / f"{Path(job_name).name}.json"
+
+
+def forget_oldest(folder: Path) -> None:
+    """Servers forget jobs, too, and nobody tells."""
+    notes = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in notes[MOST_NOTES:]:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,72 @@
+"""Steps down an objective at one scale: gradient, Adam, average; on CUDA recorded once and played back."""
+
+import torch
+from torch import Tensor
+
+from impasto_server.recipes import Recipe
+
+from .objective import Objective
+from .run import State, Weights
+
+_STEPS_BEFORE_RECORDING = 3
+"""Kernels are chosen and scratch memory is found in the first ones."""
+
+
+class Descent:
+    """Changes a state step by step.
+
+    What differs between steps, weights and Adam's corrections, lies in two small tensors on the device. So a step is
+    always the same sequence of kernels: on CUDA it is recorded as a graph, and played back without Python's time.
+    """
+
+    def __init__(self, state: State, objective: Objective, recipe: Recipe) -> None:
+        self._state = state
+        self._objective = objective
+        self._recipe = recipe
+        picture = state.picture
+        self._gradient = torch.empty_like(picture)
+        self._terms, self._weights, self._pace = (picture.new_zeros(3) for _ in range(3))
+        self._known: Weights | None = None
+        self._steps_made = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def step(self, weights: Weights) -> Tensor:
+        """Makes a step; the weighted content, style and total variation losses before it, (3)."""
+        if weights != self._known:
+            self._known = weights
+            _fill(self._weights, (weights.content, weights.style, weights.tv))
+        _fill(self._pace, self._state.pace(self._recipe))
+        if self._is_to_be_recorded():
+            self._record()
+        if self._graph:
+            self._graph.replay()
+        else:
+            self._make()
+        self._state.made_step()
+        self._steps_made += 1
+        return self._terms.clone()
+
+    @torch.no_grad()
+    def _make(self) -> None:
+        terms = self._objective.descent(self._state.picture, self._weights, self._gradient)
+        self._state.descend(self._gradient, self._pace, self._recipe)
+        self._terms.copy_(terms)
+
+    def _is_to_be_recorded(self) -> bool:
+        return (
+            self._graph is None
+            and self._state.picture.is_cuda
+            and self._steps_made >= _STEPS_BEFORE_RECORDING
+            and self._objective.network.in_one_piece(self._state.picture)
+        )
+
+    def _record(self) -> None:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._make()
+        self._graph = graph
+
+
+def _fill(tensor: Tensor, values: tuple[float, ...]) -> None:
+    # A pageable copy is taken in before the call returns, and waits for nothing on the device.
+    tensor.copy_(torch.tensor(values, dtype=tensor.dtype), non_blocking=True)

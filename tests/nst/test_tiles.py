@@ -1,0 +1,115 @@
+"""Tiles: where they lie, and that they change nothing."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from impasto_server import nst, recipes
+from impasto_server.nst import room
+from impasto_server.nst.objective import Objective, network_input, objective
+from impasto_server.nst.stylize import _network
+from impasto_server.nst.tiled import TiledNetwork
+from impasto_server.nst.tiles import reach_px, tiles
+from impasto_server.nst.unit_mean import original_means, unit_mean
+from impasto_server.nst.weights import read_convolutions
+from impasto_server.recipes import Recipe, Scale
+
+from .conftest import photograph
+
+
+def test_the_reach_of_a_layer_is_counted_from_its_convolutions() -> None:
+    assert reach_px(["conv1_1"]) == 1
+    assert reach_px(["relu4_1", "relu2_1"]) == 2 + 4 + 16 + 8
+    assert reach_px(["conv5_1"]) == 70
+
+
+@given(height=st.integers(1, 700), width=st.integers(1, 700), side=st.integers(1, 300), reach=st.integers(0, 130))
+def test_every_pixel_has_one_owner_that_sees_far_enough(height: int, width: int, side: int, reach: int) -> None:
+    owners = torch.zeros(height, width, dtype=torch.int32)
+    for tile in tiles(height, width, side, reach):
+        owners[tile.own_rows, tile.own_columns] += 1
+        for own, seen, length in ((tile.own_rows, tile.rows, height), (tile.own_columns, tile.columns, width)):
+            assert own.stop - own.start <= max(side, 16)
+            assert seen.start % 16 == 0
+            assert seen.start == 0 or seen.start <= own.start - reach
+            assert seen.stop == length or (seen.stop >= own.stop + reach and seen.stop % 16 == 0)
+    assert (owners == 1).all()
+
+
+def descent(here: Objective, picture: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    weights = torch.tensor((recipe.content_weight, recipe.style_weight, recipe.tv_weight), dtype=picture.dtype)
+    gradient = torch.empty_like(picture)
+    return here.descent(picture, weights, gradient), gradient
+
+
+CASES = [
+    # Odd sides, last tiles of a single row or of less than a pooling, one row of tiles.
+    ("classic", 97, 131, 48),
+    ("classic", 65, 96, 32),
+    ("painterly", 81, 113, 32),
+    ("painterly", 49, 160, 64),
+]
+
+
+@pytest.mark.parametrize(("name", "height", "width", "side"), CASES)
+@pytest.mark.parametrize(("dtype", "precision"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
+def test_tiles_change_neither_losses_nor_gradient(
+    name: str, height: int, width: int, side: int, dtype: torch.dtype, precision: float
+) -> None:
+    exact = {layer: part.to(dtype) for layer, part in read_convolutions("original").items()}
+    vgg = nst.Vgg("original", unit_mean(exact, original_means()))
+    recipe = replace(recipes.customise(name, {"height_px": height, "width_px": width}), precision="exact")
+    size = Scale(height, width, 1)
+    content, style = photograph("coffee", height, width).to(dtype), photograph("chelsea", 70, 90).to(dtype)
+    noise = torch.randn(1, 3, height, width, dtype=dtype, generator=torch.Generator().manual_seed(4))
+    picture = network_input(content, size, vgg.device) + 0.3 * noise
+    network = _network(recipe, vgg, content)
+    whole, tiled = (
+        descent(objective(content, [(style, 1.0)], recipe, size, TiledNetwork(network, tile_px)), picture, recipe)
+        for tile_px in (None, side)
+    )
+    torch.testing.assert_close(tiled[0], whole[0], rtol=precision, atol=0)
+    assert (tiled[1] - whole[1]).norm() <= precision * whole[1].norm()
+
+
+def test_the_descent_s_gradient_is_that_of_its_losses(vgg: nst.Vgg, content: Tensor, style: Tensor) -> None:
+    """Along a random direction, by central differences in float64."""
+    exact = {layer: part.to(torch.float64) for layer, part in read_convolutions("original").items()}
+    vgg = nst.Vgg("original", unit_mean(exact, original_means()))
+    size = Scale(32, 48, 1)
+    for name in ("classic", "painterly"):
+        recipe = recipes.customise(name, {"height_px": 32, "width_px": 48})
+        network = TiledNetwork(_network(recipe, vgg, content.double()))
+        here = objective(content.double(), [(style.double(), 1.0)], recipe, size, network)
+        generator = torch.Generator().manual_seed(5)
+        noise, way = torch.randn(2, 1, 3, 32, 48, dtype=torch.float64, generator=generator)
+        picture = network_input(content.double(), size, vgg.device) + 0.3 * noise
+        _, gradient = descent(here, picture, recipe)
+        up, down = (descent(here, picture + step * way, recipe)[0].sum() for step in (1e-6, -1e-6))
+        # Newton-Schulz is stopped early: the value lacks a little of what the gradient says.
+        precision = 1e-6 if name == "classic" else 3e-2
+        assert ((up - down) / 2e-6).item() == pytest.approx((gradient * way).sum().item(), rel=precision)
+
+
+def test_tiles_are_as_large_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(room, "free_memory_bytes", lambda _: 4 * 2**30)
+    assert room.tile_px(Scale(512, 512, 1), 1000, cpu) is None
+    side = room.tile_px(Scale(4096, 4096, 1), 2000, cpu)
+    assert side is not None
+    assert side % 16 == 0
+    assert 0.9 * 2**30 < side**2 * 2000 <= 2**30
+    assert room.tile_px(Scale(8192, 8192, 1), 10, torch.device("cpu")) is None
+    monkeypatch.setattr(room, "free_memory_bytes", lambda _: 0)
+    assert room.tile_px(Scale(512, 512, 1), 1000, cpu) == room.SMALLEST_TILE_PX
+    monkeypatch.setattr(room, "free_memory_bytes", lambda _: None)
+    assert room.tile_px(Scale(512, 512, 1), 1000, cpu) is None
+
+
+def test_free_memory_is_told() -> None:
+    free = nst.devices.free_memory_bytes(torch.device("cpu"))
+    assert free is None or 2**26 < free < 2**50
