@@ -9,7 +9,7 @@ BUF_VERSION := 1.75.0
 BUF := build/buf/node_modules/.bin/buf
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-gimp check format proto bench bench-faults gallery clean
+.PHONY: help install demo test test-gimp check format proto bench bench-all bench-faults gallery clean
 
 help:
 	@echo "make demo     paint two photos over the real gRPC path; results in build/demo/"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-gimp  the plug-in in the real GIMP (GIMP=3.0 or 3.2)"
 	@echo "make check    lint, types, contract, stub drift, import arrows"
 	@echo "make bench    measure against the goals; results in build/bench/"
+	@echo "make bench-all  every measurement: convergence, memory, peers too; two hours and a half"
 	@echo "make bench-faults  kill and cut things for half an hour; nothing may be lost"
 	@echo "make install  set up .venv (the other targets do it by themselves)"
 	@echo "make proto    write the stubs from proto/"
@@ -73,6 +74,9 @@ proto: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench
+
+bench-all: $(INSTALLED)
+	$(BIN)/python -m bench all
 
 bench-faults: $(INSTALLED)
 	$(BIN)/python -m bench faults

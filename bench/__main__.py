@@ -1,25 +1,95 @@
 """Runs measurements, prints their tables, writes build/bench/, and says at the end what was missed.
 
-`python -m bench` runs the quick ones, `python -m bench faults` (half an hour) or any other name just that.
+`python -m bench` runs the quick ones, `python -m bench NAME …` just those, `python -m bench all` every one of them.
+`--smoke` takes tiny counts and sizes, to see that everything runs: its numbers mean nothing. `--full` adds the
+sizes that take an hour.
 """
 
 from __future__ import annotations
 
+import argparse
+import inspect
 import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from bench import faults, report, startup, streaming
-
-MEASUREMENTS = {"startup": startup.measure, "streaming": streaming.measure, "faults": faults.measure}
-QUICK = ("startup", "streaming")
+from bench import convergence, faults, memory, peers, report, startup, streaming, throughput, tiles
+from impasto_server import nst
 
 
-def main() -> int:
-    wanted = sys.argv[1:] or QUICK
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A measurement, and what it takes instead of its own defaults."""
+
+    measure: Callable[..., Iterable[report.Found]]
+    smoke: Mapping[str, Any]
+    full: Mapping[str, Any] = field(default_factory=dict)
+    quick: bool = False
+
+
+_SMALL = {"height_px": 48, "width_px": 64}
+
+BENCHES = {
+    "startup": Bench(startup.measure, {"repeats": 1, "install": False}, quick=True),
+    "streaming": Bench(
+        streaming.measure,
+        {"pairs": 1, **_SMALL, "steps": 6, "painting_px": 64, "painting_steps": 4, "first_looks": 1, "threads": 1},
+        quick=True,
+    ),
+    "throughput": Bench(
+        throughput.measure,
+        {"sizes_px": (48, 64), "slices": 1, "slice_s": 0.01},
+        {"sizes_px": (256, 512, 1024, 2048, 4096)},
+        quick=True,
+    ),
+    "tiles": Bench(tiles.measure, {"height_px": 96, "width_px": 144, "tile_px": 64, "turns": 1}, quick=True),
+    "memory": Bench(
+        memory.measure,
+        {"sizes_px": (128,), "tile_px": 64},
+        {"sizes_px": (512, 1024, 2048, 4096, 8192)},
+    ),
+    "convergence": Bench(
+        convergence.measure,
+        {"pairs": 1, "repeats": 2, **_SMALL, "steps": 6, "own_steps": 6, "slice_steps": 3, "textbook_slice_steps": 1},
+    ),
+    "peers": Bench(peers.measure, {"size_px": 64, "steps": 4, "own_steps": 6, "slice_steps": 2}, {"steps": 1000}),
+    "faults": Bench(faults.measure, {"parts": faults.SMOKE}),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
+    names = list(BENCHES) if options.smoke else [name for name, bench in BENCHES.items() if bench.quick]
+    if options.names:
+        names = list(BENCHES) if "all" in options.names else options.names
+    chosen = {"device": nst.pick_device(options.device)}
+    chosen |= {"recipe": options.recipe} if options.recipe else {}
     missed = 0
-    for name in wanted:
-        missed += report.publish(name, MEASUREMENTS[name]())
+    for name in names:
+        bench = BENCHES[name]
+        accepted = inspect.signature(bench.measure).parameters
+        settings = bench.smoke if options.smoke else bench.full if options.full else {}
+        settings = {**{key: value for key, value in chosen.items() if key in accepted}, **settings}
+        missed += report.publish(name, bench.measure(**settings), options.output)
     print(f"\n{missed} goals missed" if missed else "\nall goals met")
     return 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHES)}, or all")
+    parser.add_argument("--smoke", action="store_true", help="tiny counts and sizes; everything unless named")
+    parser.add_argument("--full", action="store_true", help="also the sizes that take an hour")
+    parser.add_argument("--device", help="cpu, cuda:0, mps; left out: the best there is")
+    parser.add_argument("--recipe", help="the recipe to measure; left out: each measurement's own")
+    parser.add_argument("--output", type=Path, help="folder of the results")
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.names if name not in {*BENCHES, "all"}]:
+        parser.error(f"there is no measurement {', '.join(unknown)}; expected {', '.join(BENCHES)} or all")
+    options.output = options.output or (report.FOLDER / "smoke" if options.smoke else report.FOLDER)
+    return options
 
 
 if __name__ == "__main__":

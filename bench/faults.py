@@ -17,21 +17,23 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import grpc
 from skimage import data
 
 import impasto
+from bench.crowd import Crowd
 from bench.report import Row, at_most
-from impasto.v1 import image_pb2, job_pb2, stylizer_pb2
+from impasto.v1 import job_pb2, stylizer_pb2
 from tests import wire
 from tests.proxy import Proxy
 from tests.server_process import ServerProcess
 
-JOB = {"recipe": "draft", "size_px": 96, "steps": 40, "seed": 1}
-LONG = {"recipe": "draft", "size_px": 128, "steps": 5000}
+JOB: dict[str, Any] = {"recipe": "draft", "size_px": 96, "steps": 40, "seed": 1}
+LONG: dict[str, Any] = {"recipe": "draft", "size_px": 128, "steps": 5000}
 
 
 @contextlib.contextmanager
@@ -43,7 +45,7 @@ def fresh_folder() -> Iterator[Path]:
 
 def photo() -> bytes:
     """A real photo as PNG (scikit-image, CC0)."""
-    return wire.png(data.coffee()[::4, ::4])
+    return wire.png(data.coffee()[::4, ::4])  # type: ignore[no-untyped-call]
 
 
 def reference() -> str:
@@ -153,17 +155,27 @@ def cable_cuts(cuts: int = 200, seed: int = 3) -> Sequence[Row]:
     ]
 
 
-def many_watchers(watchers: int = 200, stalled: int = 10, steps: int = 60) -> Sequence[Row]:
-    """What a crowd costs the optimiser, and the front door's memory."""
-    with fresh_folder() as folder, ServerProcess(folder, OMP_NUM_THREADS=str(os.cpu_count())) as server:
+def many_watchers(
+    watchers: int = 200, stalled: int = 10, steps: int = 60, pairs: int = 3, threads: int | None = None
+) -> Sequence[Row]:
+    """What a crowd costs the optimiser, and the front door's memory. The crowd's own work is not the server's."""
+    with (
+        fresh_folder() as folder,
+        ServerProcess(folder, OMP_NUM_THREADS=str(threads or os.cpu_count())) as server,
+        Crowd(server.address) as crowd,
+    ):
         content = wire.upload(server.stub, photo())
-        job = {"recipe": "classic", "size_px": 256, "steps": steps}
-        list(wire.watch(server.stub, wire.create_job(server.stub, content, **job).name))  # warm
+
+        def rate(watchers: int, stalled: int) -> float:
+            name = wire.create_job(server.stub, content, recipe="classic", size_px=256, steps=steps).name
+            crowd.watch(name, watchers, stalled)
+            return steps_per_second(server, name)
+
+        rate(1, 0)  # warm
         ratios, memory = [], []
-        for _ in range(3):
-            alone = rate(server, content, job, watchers=1, stalled=0)
-            crowd = rate(server, content, job, watchers=watchers, stalled=stalled)
-            ratios.append(1 - crowd / alone)
+        for _ in range(pairs):
+            alone = rate(1, 0)
+            ratios.append(1 - rate(watchers, stalled) / alone)
             memory.append(resident_bytes(server.process.pid))
     cost = 100 * statistics.median(ratios)
     spread = f"pairs from {min(ratios):+.1%} to {max(ratios):+.1%}"
@@ -173,21 +185,8 @@ def many_watchers(watchers: int = 200, stalled: int = 10, steps: int = 60) -> Se
     ]
 
 
-def rate(server: ServerProcess, content: str, job: dict[str, object], *, watchers: int, stalled: int) -> float:
-    """The optimiser's steps/s, by the journal's times, while so many watch."""
-    name = wire.create_job(server.stub, content, **job).name
-    wish = image_pb2.PreviewOptions(max_size_px=256)
-    request = stylizer_pb2.WatchJobRequest(name=name, previews=wish)
-    calls = [server.stub.WatchJob(request) for _ in range(watchers)]
-    for call in calls[:stalled]:
-        next(call)  # and never again
-    readers = [threading.Thread(target=list, args=(call,)) for call in calls[stalled:]]
-    for reader in readers:
-        reader.start()
-    for reader in readers:
-        reader.join()
-    for call in calls[:stalled]:
-        call.cancel()
+def steps_per_second(server: ServerProcess, name: str) -> float:
+    """The optimiser's, by the journal's times, of a job that has ended."""
     made = [event for event in wire.watch(server.stub, name) if event.HasField("progress")]
     seconds = (made[-1].time.ToMicroseconds() - made[0].time.ToMicroseconds()) / 1e6
     return (made[-1].progress.step - made[0].progress.step) / seconds
@@ -292,9 +291,26 @@ def resident_bytes(process_id: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def measure() -> Iterator[Row]:
-    """Everything in full; about half an hour on two cores. Each part's rows come when it is done."""
-    for part in (long_queue, cable_cuts, many_watchers, worker_kills, server_kills, soak):
+Parts = Mapping[str, Callable[[], Sequence[Row]]]
+
+EVERYTHING: Parts = {
+    "queue": long_queue,
+    "cuts": cable_cuts,
+    "watchers": many_watchers,
+    "worker kills": worker_kills,
+    "server kills": server_kills,
+    "soak": soak,
+}
+SMOKE: Parts = {
+    "queue": lambda: long_queue(jobs=10),
+    "watchers": lambda: many_watchers(watchers=6, stalled=1, steps=6, pairs=1, threads=1),
+}
+"""What no test runs anyway (tests/test_faults.py)."""
+
+
+def measure(*, parts: Parts = EVERYTHING) -> Iterator[Row]:
+    """Part by part, half an hour on two cores for everything. A part's rows come when it is done."""
+    for name, part in parts.items():
         began = time.monotonic()
         yield from part()
-        yield Row(f"  ({part.__name__} took)", time.monotonic() - began, "s")
+        yield Row(f"  ({name} took)", time.monotonic() - began, "s")
