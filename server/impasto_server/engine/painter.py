@@ -204,7 +204,9 @@ class Painter:
         if not task.checkpoint.exists():
             return None
         try:
-            return checkpoints.load(task.checkpoint)
+            checkpoint = checkpoints.load(task.checkpoint)
+            nst.check_recipe(checkpoint, task.recipe)  # this program may have been another version then
+            return checkpoint
         except nst.CheckpointError as error:
             log.warning("%s The job begins again.", error)
             return None

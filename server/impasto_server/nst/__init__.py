@@ -1,7 +1,7 @@
 """The algorithm: tensors in, steps out. No gRPC, no printing, no globals; only `weights` reads files."""
 
 from .devices import Device, DeviceError, list_devices, pick_device
-from .run import Checkpoint, CheckpointError, Look, Losses, Steering, Step, rows
+from .run import Checkpoint, CheckpointError, Look, Losses, Steering, Step, check_recipe, rows
 from .stylize import is_out_of_memory, stylize
 from .vgg import Vgg, load_vgg
 from .weights import WeightsError
@@ -17,6 +17,7 @@ __all__ = [
     "Step",
     "Vgg",
     "WeightsError",
+    "check_recipe",
     "is_out_of_memory",
     "list_devices",
     "load_vgg",

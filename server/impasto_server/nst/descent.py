@@ -13,16 +13,17 @@ _STEPS_BEFORE_RECORDING = 3
 
 
 class Descent:
-    """Changes a state step by step.
+    """Changes a state step by step; `steps` are those of the whole scale, wherever in it the state is.
 
     What differs between steps, weights and Adam's corrections, lies in two small tensors on the device. So a step is
     always the same sequence of kernels: on CUDA it is recorded as a graph, and played back without Python's time.
     """
 
-    def __init__(self, state: State, objective: Objective, recipe: Recipe) -> None:
+    def __init__(self, state: State, objective: Objective, recipe: Recipe, steps: int) -> None:
         self._state = state
         self._objective = objective
         self._recipe = recipe
+        self._steps = steps
         picture = state.picture
         self._gradient = torch.empty_like(picture)
         self._terms, self._weights, self._pace = (picture.new_zeros(3) for _ in range(3))
@@ -35,7 +36,7 @@ class Descent:
         if weights != self._known:
             self._known = weights
             _fill(self._weights, (weights.content, weights.style, weights.tv))
-        _fill(self._pace, self._state.pace(self._recipe))
+        _fill(self._pace, self._state.pace(self._recipe, self._steps))
         if self._is_to_be_recorded():
             self._record()
         if self._graph:

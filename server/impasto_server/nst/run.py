@@ -12,7 +12,7 @@ from torch import Tensor
 
 from impasto_server.recipes import Recipe, Scale
 
-from . import pictures
+from . import pictures, spectrum
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +112,48 @@ class State:
             second=pictures.resized(self.second, height, width).mul_(thinning**2),
         )
 
-    def pace(self, recipe: Recipe) -> tuple[float, float, float]:
-        """What the next step multiplies by: Adam's corrected learning rate, its correction of the second moment,
-        and the picture's share in the average.
+    def pace(self, recipe: Recipe, steps: int) -> tuple[float, float, float]:
+        """What the next of a scale's `steps` multiplies by: Adam's corrected learning rate, its correction of the
+        second moment, and the picture's share in the average.
         """
         beta1, beta2 = recipe.betas
         count, step = self.adam_steps + 1, self.step_in_scale + 1
-        rate = recipe.learning_rate * recipe.learning_rate_decay ** (self.step_in_scale // recipe.decay_every_steps)
+        if recipe.schedule == "linear":
+            decay = 1 - self.step_in_scale / steps
+        else:
+            decay = recipe.learning_rate_decay ** (self.step_in_scale // recipe.decay_every_steps)
+        rate = recipe.learning_rate * decay
         # Corrected for its short past as Adam's moments are; the picture that a scale began with counts as one step.
         share = (1 - recipe.averaging) / (1 - recipe.averaging ** (step + 1))
         return rate / (1 - beta1**count), 1 / (1 - beta2**count), share
 
     def descend(self, gradient: Tensor, pace: Tensor, recipe: Recipe) -> None:
-        """A step of Adam (Kingma & Ba 2015, algorithm 1), and its share in the average; `pace` as a tensor (3)."""
+        """A step of Adam (Kingma & Ba 2015, algorithm 1), and its share in the average; `pace` as a tensor (3).
+
+        With `spectral_power` Adam works on z, where the picture is F z and F a filter in favour of low frequencies:
+        the gradient of z is F times the picture's, and a step in z is one of F times that in the picture. Takes the
+        gradient's place.
+        """
         beta1, beta2 = recipe.betas
         rate, correction, share = pace
+        power = recipe.spectral_power
+        if power:
+            spectrum.filter_(gradient, power)
         for band in pictures.bands(gradient):
-            slope, first, second, picture, average = (
-                whole[..., band, :] for whole in (gradient, self.first, self.second, self.picture, self.average)
+            slope, first, second, picture = (
+                whole[..., band, :] for whole in (gradient, self.first, self.second, self.picture)
             )
             first.lerp_(slope, 1 - beta1)
             second.mul_(beta2).addcmul_(slope, slope, value=1 - beta2)
-            picture.sub_((first * rate).div_((second * correction).sqrt_().add_(_EPSILON)))
+            direction = (first * rate).div_((second * correction).sqrt_().add_(_EPSILON))
+            if power:
+                slope.copy_(direction)
+            else:
+                picture.sub_(direction)
+        if power:
+            self.picture.sub_(spectrum.filter_(gradient, power))
+        for band in pictures.bands(gradient):
+            picture, average = self.picture[..., band, :], self.average[..., band, :]
             if recipe.clamp:
                 pictures.clamp_(picture)
             if recipe.averaging:
@@ -237,8 +257,7 @@ def restored(
 ) -> tuple[State, Weights]:
     """The state and weights a checkpoint holds. Raises `CheckpointError` where recipe or sizes differ."""
     tensors, meta = checkpoint
-    if meta["recipe"] != fingerprint(recipe):
-        raise CheckpointError("The checkpoint was made with another recipe; resume with the one the run began with.")
+    check_recipe(checkpoint, recipe)
     scale = int(meta["scale"])
     expected = (1, 3, scales[scale].height_px, scales[scale].width_px) if scale < len(scales) else None
     for name, tensor in tensors.items():
@@ -249,6 +268,12 @@ def restored(
             )
     state = _state(checkpoint, scale, int(meta["step_in_scale"]), device)
     return state, Weights(float(meta["content_weight"]), float(meta["style_weight"]), float(meta["tv_weight"]))
+
+
+def check_recipe(checkpoint: Checkpoint, recipe: Recipe) -> None:
+    """Raises `CheckpointError` for a checkpoint of another recipe, be it of another version of this program."""
+    if checkpoint.meta["recipe"] != fingerprint(recipe):
+        raise CheckpointError("The checkpoint was made with another recipe; resume with the one the run began with.")
 
 
 def begun_from(checkpoint: Checkpoint, size: Scale, recipe: Recipe, device: torch.device) -> State:

@@ -102,7 +102,7 @@ def _steps(
             try:
                 if descent is None:
                     here = objective(content, styles, recipe, size, TiledNetwork(network, side))
-                    descent = Descent(state, here, recipe)
+                    descent = Descent(state, here, recipe, size.steps)
                 terms = descent.step(weights)
             except RuntimeError as error:
                 if not is_out_of_memory(error) or not tiles.shrink(side, size):
