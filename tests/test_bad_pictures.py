@@ -72,7 +72,7 @@ BAD = {
         "IMAGE_UNREADABLE",
         "The image can't be decoded",
     ),
-    "no pixels": (lambda photo: png_of(0, 7, 8, 2, b""), "IMAGE_UNREADABLE", "The file is not an image of a kind"),
+    "no pixels": (lambda photo: png_of(0, 7, 8, 2, b""), "IMAGE_EMPTY", "The image has no pixels"),
     "a decompression bomb": (
         lambda photo: png_of(60_000, 50_000, 8, 2, b""),
         "IMAGE_TOO_LARGE",

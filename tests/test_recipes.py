@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from impasto_server import recipes
@@ -95,6 +95,7 @@ def test_a_misspelt_recipe_is_answered_with_the_nearest() -> None:
 
 
 @given(parameter=st.sampled_from(NUMBERS), value=st.floats() | st.integers() | st.sampled_from((64, 512, 16384)))
+@example(parameter=recipes._PARAMETERS_BY_NAME["tile_px"], value=100)
 def test_a_number_is_taken_exactly_when_it_lies_in_its_range(parameter: recipes.Parameter, value: float) -> None:
     assert parameter.minimum is not None
     assert parameter.maximum is not None

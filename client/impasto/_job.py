@@ -52,7 +52,8 @@ class Job(JobRecord):
         """Waits for the finished picture.
 
         Raises JobFailedError, JobCancelledError, ServerUnavailableError, or ResultTimeoutError (the job goes on).
-        The image's `info` says where it comes from (`impasto.job`, `impasto.recipe`, `impasto.step`).
+        The image's `info` says where it comes from (`impasto.job`, `impasto.recipe`, `impasto.step`). It has 8 bits a
+        channel, as PIL's colour images do; the 16 of a result that was asked for so are in `result_bytes`.
         """
         data = self.result_bytes(timeout_s)
         return self._picture(data, self._any_result())

@@ -15,6 +15,7 @@ Objective = Literal["textbook", "relative"]
 InitialImage = Literal["content", "noise"]
 Pooling = Literal["max", "average"]
 Precision = Literal["exact", "fastest"]
+Schedule = Literal["staircase", "linear"]
 
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
 """VGG-19's five blocks (Simonyan & Zisserman 2015, table 1, column E)."""
@@ -76,9 +77,15 @@ class Recipe:
     tv_weight: float
     learning_rate: float
     """In units of the normalised picture: 1 is a standard deviation of ImageNet's colours, about 0.225."""
+    schedule: Schedule = "staircase"
+    """Of the learning rate in each scale: a factor of `learning_rate_decay` after every `decay_every_steps`, or from
+    the first step to the last in a straight line to 0, whatever those two say."""
     learning_rate_decay: float
     decay_every_steps: int
     """Counted from the start of each scale."""
+    spectral_power: float = 0.0
+    """How much further than fine detail a step takes what is large in the picture: a wave twice as long goes
+    4 ^ `spectral_power` times as far for the same slope. 0 is plain Adam."""
     betas: tuple[float, float]
     """Adam's decay rates for the first and second moment (Kingma & Ba 2015)."""
     averaging: float

@@ -41,11 +41,12 @@ def test_a_notice_is_a_line_for_people_and_an_object_for_programs(serve, capsys)
     assert (told["type"], told["sequence"], told["reason"], told["message"]) == ("notice", 2, "TILES_SMALLER", TEXT)
 
 
-def test_the_helper_lets_events_pass_that_it_has_no_frame_for(serve):
+def test_the_helper_hands_the_sentence_on_to_its_host(serve):
     told = []
     with impasto.Client(serve(goes_on).address) as client:
         request = SimpleNamespace(sliders=None)
         painting = Painting(client, request, lambda event, *_, **fields: told.append((event, fields)))
         for event in client.job(JOB):
             painting._report(event)
-    assert [name for name, _ in told] == ["stage", "progress"]
+    assert [name for name, _ in told] == ["stage", "notice", "progress"]
+    assert told[1][1] == {"sentence": TEXT}

@@ -135,7 +135,7 @@ async def test_another_life_of_the_server_knows_them_too(tmp_path: Path) -> None
     assert [task.memory_deaths for task in worker.tasks] == [2]
 
 
-@pytest.mark.parametrize(("death", "attempts", "reason"), [(KILLED, 6, "OUT_OF_MEMORY"), (CRASHED, 3, "WORKER_DIED")])
+@pytest.mark.parametrize(("death", "attempts", "reason"), [(KILLED, 5, "OUT_OF_MEMORY"), (CRASHED, 3, "WORKER_DIED")])
 async def test_a_job_that_kills_every_worker_fails_in_the_end(
     tmp_path: Path, death: WorkerDied, attempts: int, reason: str
 ) -> None:

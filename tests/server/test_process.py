@@ -106,23 +106,24 @@ def test_a_worker_that_is_killed_costs_an_attempt_and_not_the_job(tmp_path: Path
         assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
 
 
+@pytest.mark.timeout(300)  # a worker takes its seconds to start, and here it does so five times
 def test_a_job_whose_workers_keep_dying_fails_with_advice(tmp_path: Path, photo_png: bytes) -> None:
     with ServerProcess(tmp_path) as server:
         job = wire.create_job(server.stub, wire.upload(server.stub, photo_png), **LONG)
         attempts = 0
-        for event in wire.watch(server.stub, job.name):
+        for event in wire.watch(server.stub, job.name, timeout_s=280):
             if event.HasField("progress") and event.attempt > attempts:
                 attempts = event.attempt
                 os.kill(server.worker_process_ids()[0], signal.SIGKILL)
         ended = wire.get_job(server.stub, job.name)
-        assert attempts == 6
+        assert attempts == 5
         events = list(wire.watch(server.stub, job.name))
         assert wire.states(events)[-1] == "FAILED"
         # The first may have had a checkpoint, and then it got somewhere.
         notices = [event.notice.reason for event in events if event.HasField("notice")]
-        assert notices in (["WORKER_KILLED"] * 4, ["WORKER_KILLED"] * 5)
+        assert notices in (["WORKER_KILLED"] * 3, ["WORKER_KILLED"] * 4)
         assert re.search(
-            r"was killed, 6 times at step \d+\. It probably ran out of memory at 128 px: try --size 88\.",
+            r"was killed, 5 times at step \d+\. It probably ran out of memory at 128 px: try --size 88\.",
             ended.error.message,
         )
         again = wire.create_job(server.stub, ended.spec.content)
@@ -135,7 +136,7 @@ def test_a_job_whose_workers_keep_crashing_fails_sooner_for_no_tile_is_to_blame(
     with ServerProcess(tmp_path) as server:
         job = wire.create_job(server.stub, wire.upload(server.stub, photo_png), **LONG)
         attempts = 0
-        for event in wire.watch(server.stub, job.name):
+        for event in wire.watch(server.stub, job.name, timeout_s=280):
             if event.HasField("progress") and event.attempt > attempts:
                 attempts = event.attempt
                 os.kill(server.worker_process_ids()[0], signal.SIGSEGV)

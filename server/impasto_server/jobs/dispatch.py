@@ -34,7 +34,7 @@ from .storage import Storage
 
 MAX_DEATHS = 3
 # A worker that was killed for its memory is worth more attempts: each goes on in smaller tiles.
-MAX_MEMORY_DEATHS = 6
+MAX_MEMORY_DEATHS = 5
 # The notice of such a death.
 _KILLED = "WORKER_KILLED"
 # How long to wait before what must be journaled is tried again on a full disk.
