@@ -59,14 +59,3 @@ def test_importing_the_library_loads_nothing_heavy(environment):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     ).stdout.split()
     assert set(modules).isdisjoint({"torch", "numpy", "rich", "click", "PIL", "platformdirs", "impasto_server"})
-
-
-def test_importing_the_library_is_quick(environment):
-    # Processor time, the best of several: other work on the machine is not the import's fault.
-    code = "import time; t = time.process_time(); import impasto; print(time.process_time() - t)"
-    command = [sys.executable, "-c", code]
-    times = [
-        float(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
-        for _ in range(5)
-    ]
-    assert min(times) <= 0.25, times
