@@ -89,6 +89,7 @@ def main() -> NoReturn:
         except BrokenPipeError:
             os._exit(0)  # as in Inbox: nobody is left to report to
 
+    nst.set_up(device)
     painter = Painter(device, inbox, report)
     painter.load(recipes.RECIPES[recipes.DEFAULT_RECIPE].weights)  # before anybody waits for it
     while True:

@@ -1,6 +1,6 @@
 """The algorithm: tensors in, steps out. No gRPC, no printing, no globals; only `weights` reads files."""
 
-from .devices import Device, DeviceError, list_devices, pick_device
+from .devices import Device, DeviceError, list_devices, pick_device, set_up
 from .run import Checkpoint, CheckpointError, Look, Losses, Steering, Step, check_recipe, rows
 from .stylize import is_out_of_memory, stylize
 from .vgg import Vgg, load_vgg
@@ -23,5 +23,6 @@ __all__ = [
     "load_vgg",
     "pick_device",
     "rows",
+    "set_up",
     "stylize",
 ]

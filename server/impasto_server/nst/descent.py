@@ -1,5 +1,7 @@
 """Steps down an objective at one scale: gradient, Adam, average; on CUDA recorded once and played back."""
 
+import logging
+
 import torch
 from torch import Tensor
 
@@ -7,6 +9,8 @@ from impasto_server.recipes import Recipe
 
 from .objective import Objective
 from .run import State, Weights
+
+log = logging.getLogger(__name__)
 
 _STEPS_BEFORE_RECORDING = 3
 """Kernels are chosen and scratch memory is found in the first ones."""
@@ -30,6 +34,7 @@ class Descent:
         self._known: Weights | None = None
         self._steps_made = 0
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._recordable = picture.is_cuda and objective.network.in_one_piece(picture)
 
     def step(self, weights: Weights) -> Tensor:
         """Makes a step; the weighted content, style and total variation losses before it, (3)."""
@@ -54,18 +59,20 @@ class Descent:
         self._terms.copy_(terms)
 
     def _is_to_be_recorded(self) -> bool:
-        return (
-            self._graph is None
-            and self._state.picture.is_cuda
-            and self._steps_made >= _STEPS_BEFORE_RECORDING
-            and self._objective.network.in_one_piece(self._state.picture)
-        )
+        return self._recordable and self._graph is None and self._steps_made >= _STEPS_BEFORE_RECORDING
 
     def _record(self) -> None:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._make()
-        self._graph = graph
+        try:
+            with torch.cuda.graph(graph):
+                self._make()
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # recording changes nothing: steps can be made as before, only not as fast
+            log.warning("steps can't be recorded as a CUDA graph: %s", error)
+            self._recordable = False
+        else:
+            self._graph = graph
 
 
 def _fill(tensor: Tensor, values: tuple[float, ...]) -> None:

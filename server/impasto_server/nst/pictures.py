@@ -1,5 +1,6 @@
 """Pictures between the world's form (RGB in [0, 1]) and the network's (normalised): normalise, resize, show."""
 
+import functools
 from collections.abc import Iterator
 
 import torch
@@ -80,4 +81,10 @@ def _whole_numbers(picture: Tensor, white: int) -> Tensor:
 
 
 def _colour(values: tuple[float, float, float], like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=like.dtype, device=like.device).view(3, 1, 1)
+    return _constant(values, like.dtype, like.device)
+
+
+@functools.cache
+def _constant(values: tuple[float, float, float], dtype: torch.dtype, device: torch.device) -> Tensor:
+    # Kept, as a CUDA graph can't be recorded while something comes from main memory.
+    return torch.tensor(values, dtype=dtype, device=device).view(3, 1, 1)

@@ -247,5 +247,12 @@ def _fused(device: torch.device, dtype: torch.dtype) -> Fused | None:
             ones = [1, 1]
             return lambda maps, weight, bias: pointwise(maps, weight, bias, ones, ones, ones, 1, "relu", [], "")
     if device.type == "cuda" and torch.backends.cudnn.is_available():  # type: ignore[no-untyped-call]
-        return lambda maps, weight, bias: torch.cudnn_convolution_relu(maps, weight, bias, (1, 1), (1, 1), (1, 1), 1)
+        one = (1, 1)
+        maps = _channels_last(torch.zeros(1, 8, 8, 8, dtype=dtype, device=device))
+        weight = _channels_last(torch.zeros(8, 8, 3, 3, dtype=dtype, device=device))
+        try:
+            torch.cudnn_convolution_relu(maps, weight, weight[:, 0, 0, 0].clone(), one, one, one, 1)
+        except RuntimeError:  # not every version has it for every type
+            return None
+        return lambda maps, weight, bias: torch.cudnn_convolution_relu(maps, weight, bias, one, one, one, 1)
     return None
