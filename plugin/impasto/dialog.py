@@ -7,17 +7,21 @@ gi.require_version("GimpUi", "3.0")
 
 import painting  # noqa: E402
 import pixels  # noqa: E402
-from gi.repository import GimpUi, GLib, GObject, Gtk  # noqa: E402
-from helper_link import HOST_CHECK_S, HelperLink  # noqa: E402
+from controls import number, own, rows, slider  # noqa: E402
+from gi.repository import Gdk, GimpUi, GLib, Gtk  # noqa: E402
+from helper_link import HOST_CHECK_S, PROTOCOL, HelperLink  # noqa: E402
+from more_view import MoreView  # noqa: E402
+from procedures import LARGEST_PX  # noqa: E402
 from progress_view import PREVIEW_PX, ProgressView  # noqa: E402
 from rehearsal import Rehearsal  # noqa: E402
 from server_view import ServerView  # noqa: E402
 from style_view import THUMBNAIL_PX, StyleView  # noqa: E402
-from texts import Cancelled, Refusal, _, server_sentence  # noqa: E402
+from texts import Cancelled, Refusal, _, server_sentence, told  # noqa: E402
 
 STEER_DELAY_MS = 150
-RESPONSE_RESET = 1
-"""GimpUi's own, without a name in its bindings."""
+PREFERRED_PX = (1200, 740)
+MARGIN_PX = 60
+"""What a screen needs beside our window: its title, a panel."""
 OURS_WHILE_PAINTING = ("strength", "smoothness")
 
 
@@ -50,14 +54,11 @@ class PaintDialog:
         self._build()
         self._rehearsal = Rehearsal(
             {
-                "page": self._styles.show_page,
-                "generate": lambda _rest: self._window.response(Gtk.ResponseType.OK),
-                "leave": lambda _rest: self._window.response(Gtk.ResponseType.CANCEL),
                 "set": self._rehearse_setting,
                 "style": self._styles.choose,
-                "test": lambda _rest: self._server.button.clicked(),
-                "keep": lambda _rest: self._progress.keep.clicked(),
-                "cancel": lambda _rest: self._progress.cancel.clicked(),
+                "file": lambda path: self._styles.choose_file(path, lambda: self._rehearsal.happened("file chosen")),
+                "layer": self._styles.choose_layer,
+                "more": lambda _rest: self._more.set_expanded(True),
             }
         )
         self._link = HelperLink(lambda head, parts: GLib.idle_add(self._received, head, parts))
@@ -84,46 +85,47 @@ class PaintDialog:
 
     def _build(self):
         config = self._config
-        self._styles = StyleView(config)
+        self._styles = StyleView(config, self._layer, lambda: self._window.response(Gtk.ResponseType.OK))
         self._server = ServerView(config, self._test_server)
         self._progress = ProgressView(self._layer, self._cancel, self._keep)
+        self._more = MoreView(config)
         self._recipe = Gtk.ComboBoxText()
         self._recipe_note = Gtk.Label(xalign=0, wrap=True, max_width_chars=46)
         self._recipe_note.get_style_context().add_class("dim-label")
         self._recipes = {}
-        grid = Gtk.Grid(row_spacing=6, column_spacing=12)
-        rows = [
-            (_("_Recipe"), self._recipe),
+        size = Gtk.Box(spacing=8)
+        size.add(number(config, "size", LARGEST_PX, 64, zero=own()))
+        size.add(self._full_size())
+        settings = rows(
+            (_("Rec_ipe"), self._recipe),
             ("", self._recipe_note),
-            (_("Stren_gth"), slider(config, "strength")),
+            (_("Str_ength"), slider(config, "strength")),
             (_("S_moothness"), slider(config, "smoothness")),
-            (_("_Working size"), spin(config, "size", 16384, 64, _("px; 0 is the recipe's own"))),
-        ]
-        for row, (label, widget) in enumerate(rows):
-            grid.attach(Gtk.Label(label=label, use_underline=True, xalign=0, mnemonic_widget=widget), 0, row, 1, 1)
-            grid.attach(widget, 1, row, 1, 1)
-        more = Gtk.Grid(row_spacing=6, column_spacing=12, margin_top=6)
-        for row, (label, widget) in enumerate(
-            [
-                (_("S_teps"), spin(config, "steps", 10000, 10, _("0 is the recipe's own"))),
-                (_("See_d"), spin(config, "seed", 2**31 - 1, 1)),
-            ]
-        ):
-            more.attach(Gtk.Label(label=label, use_underline=True, xalign=0, mnemonic_widget=widget), 0, row, 1, 1)
-            more.attach(widget, 1, row, 1, 1)
-        expander = Gtk.Expander(label=_("_More"), use_underline=True)
-        expander.add(more)
-        self._fixed = [self._styles, self._server, self._recipe, rows[4][1], expander]
+            (_("_Working size"), size),
+        )
+        self._fixed = [self._styles, self._server, self._recipe, size, self._more]
         right = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=10)
-        for widget in (self._styles, grid, expander, self._server):
+        for widget in (self._styles, settings, self._more, self._server):
             right.pack_start(widget, widget is self._styles, True, 0)
         both = Gtk.Box(spacing=18, margin=12)
         both.pack_start(self._progress, True, True, 0)
-        both.pack_start(right, False, True, 0)
+        both.pack_start(right, True, True, 0)
         both.show_all()
+        # GIMP's own buttons: OK, Cancel, Reset, and those for saved settings.
+        self._fixed += self._window.get_content_area().get_children()
         self._window.get_content_area().pack_start(both, True, True, 0)
+        self._window.set_default_size(*room_on_screen())
         self._recipe.connect("changed", lambda *_a: self._recipe_chosen())
         config.connect("notify::recipe", lambda *_a: self._show_recipe())
+        self._styles.focus()
+
+    def _full_size(self):
+        """A button for those who want every pixel painted."""
+        button = Gtk.Button(label=_("_Full size"), use_underline=True)
+        button.set_tooltip_text(_("Paint at the layer's own size: slow, and the finest"))
+        longest = max(self._layer.get_width(), self._layer.get_height())
+        button.connect("clicked", lambda *_a: self._config.set_property("size", min(longest, LARGEST_PX)))
+        return button
 
     # What the helper says.
 
@@ -142,12 +144,16 @@ class PaintDialog:
     def _lost(self):
         sentence = self._link.lost_sentence()
         self._styles.say(sentence)
-        self._server.say(sentence)
+        self._server.complain(sentence)
         if self._loop is not None:
             self._end(sentence)
         self._rehearsal.happened("lost")
 
     def _greeted(self, head, _parts):
+        if head["protocol"] != PROTOCOL:
+            self._progress.rest(
+                _("GIMP's part of Impasto is of another version: run `impasto gimp install`, then start GIMP again.")
+            )
         self._server.set_default(head.get("default_server") or "local")
         self._ask_server(self._described)
 
@@ -157,7 +163,7 @@ class PaintDialog:
     def _described(self, head, _parts):
         if head["event"] == "failed":
             self._styles.say(_("The gallery is the server's, and it does not answer."))
-            self._server.say(head["sentence"])
+            self._server.complain(head["sentence"])
             self._rehearsal.happened("unreachable")
             return
         self._server.say(server_sentence(head))
@@ -166,6 +172,7 @@ class PaintDialog:
         for name in self._recipes:
             self._recipe.append(name, name)
         self._show_recipe()
+        self._more.set_weights(head.get("weights", []))
         self._styles.set_gallery(head["gallery"])
         self._rehearsal.happened("reached")
         server = self._config.get_property("server") or ""
@@ -197,7 +204,7 @@ class PaintDialog:
             name = self._config.get_property("recipe")
             name = name if name in self._recipes else next(iter(self._recipes))
             self._recipe.set_active_id(name)
-            self._recipe_note.set_text(self._recipes[name]["summary"])
+            self._recipe_note.set_text(told(self._recipes[name]["summary"]))
 
     def _slid(self):
         """A slider moved: the running painting follows, once the hand rests for a moment."""
@@ -217,12 +224,15 @@ class PaintDialog:
 
     def _paint(self):
         """Paints; True if a layer was inserted. Otherwise the dialog says why not and can be used on."""
+        if missing := self._styles.missing():
+            self._progress.hint(missing)
+            GLib.idle_add(self._rehearsal.happened, "rest")
+            return False
         try:
             self._content = content = pixels.read_content(self._layer)
             fields, parts = painting.request(self._config, content)
         except Refusal as refusal:
-            self._progress.rest(str(refusal))
-            return False
+            return self._rest(str(refusal))
         self._name = painting.style_name(self._config)
         self._set_painting(True)
         self._painting = self._ask("paint", self._painted, parts, preview_px=PREVIEW_PX, **fields)
@@ -232,12 +242,15 @@ class PaintDialog:
         self._loop = self._painting = None
         self._set_painting(False)
         if isinstance(self._outcome, str):
-            self._progress.rest(self._outcome)
-            GLib.idle_add(self._rehearsal.happened, "rest")
-            return False
-        head, received = self._outcome
-        pixels.insert_painting(content, received["pixels"], head["depth"], self._name)
+            return self._rest(self._outcome)
+        painting.insert(self._config, content, *self._outcome, self._name)
         return True
+
+    def _rest(self, sentence):
+        """Back to the settings, with a sentence about why; False, for there is no layer."""
+        self._progress.rest(sentence)
+        GLib.idle_add(self._rehearsal.happened, "rest")
+        return False
 
     def _painted(self, head, parts):
         match head["event"]:
@@ -248,7 +261,9 @@ class PaintDialog:
                 self._progress.show_preview(head, parts["pixels"])
                 self._rehearsal.happened("preview")
             case "job":
-                self._name = head.get("title") or self._name
+                self._name = told(head.get("title")) or self._name
+            case "notice":
+                self._progress.notice(head["sentence"])
             case "steered":
                 self._rehearsal.happened("steered")
             case "done":
@@ -274,10 +289,6 @@ class PaintDialog:
     def _set_painting(self, painting_now):
         for widget in self._fixed:
             widget.set_sensitive(not painting_now)
-        for response in (Gtk.ResponseType.OK, Gtk.ResponseType.CANCEL, RESPONSE_RESET):
-            button = self._window.get_widget_for_response(response)
-            if button is not None:
-                button.set_sensitive(not painting_now)
         if painting_now:
             self._progress.start()
 
@@ -294,35 +305,12 @@ class PaintDialog:
 
     def _rehearse_setting(self, rest):
         name, _space, value = rest.partition(" ")
-        self._config.set_property(name, float(value) if name in OURS_WHILE_PAINTING else value)
+        kind = type(self._config.get_property(name))
+        self._config.set_property(name, kind(value) if kind in (int, float) else value)
 
 
-def slider(config, name):
-    """A plain slider from 0 to 100."""
-    scale = Gtk.Scale.new_with_range(Gtk.Orientation.HORIZONTAL, 0, 100, 1)
-    scale.set_hexpand(True)
-    scale.set_value_pos(Gtk.PositionType.RIGHT)
-    scale.add_mark(50, Gtk.PositionType.BOTTOM, None)
-    bind(config, name, scale.get_adjustment())
-    return scale
-
-
-def spin(config, name, largest, step, hint=""):
-    """A whole number, and what its zero means."""
-    button = Gtk.SpinButton.new_with_range(0, largest, step)
-    button.set_tooltip_text(config.find_property(name).get_blurb())
-    button.set_width_chars(6)
-    bind(config, name, button.get_adjustment())
-    note = Gtk.Label(label=hint, xalign=0)
-    note.get_style_context().add_class("dim-label")
-    box = Gtk.Box(spacing=8)
-    box.pack_start(button, False, False, 0)
-    box.pack_start(note, False, False, 0)
-    return box
-
-
-def bind(config, name, adjustment):
-    """Both follow each other."""
-    config.bind_property(
-        name, adjustment, "value", GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
-    )
+def room_on_screen():
+    """The size that a window may have: what we would like, or what there is."""
+    monitor = Gdk.Display.get_default().get_monitor(0)
+    area = monitor.get_workarea()
+    return min(PREFERRED_PX[0], area.width - MARGIN_PX), min(PREFERRED_PX[1], area.height - MARGIN_PX)

@@ -18,6 +18,8 @@ from texts import Refusal, _
 COMMAND_FILE = Path(__file__).with_name("helper.json")
 COMMAND_VARIABLE = "IMPASTO_HELPER"
 """A JSON list that takes the place of the installed command; for tests and for people who build."""
+PROTOCOL = 2
+"""What a helper of our own version says in `hello`."""
 LOST = {"event": "lost"}
 """Delivered when the helper's end of the pipe closes."""
 HOST_CHECK_S = 0.5

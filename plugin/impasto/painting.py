@@ -5,7 +5,10 @@ from pathlib import Path
 import pixels
 from gi.repository import Gimp
 from helper_link import HelperLink
-from texts import Cancelled, Refusal, _, stage_text
+from texts import Cancelled, Refusal, _, stage_text, told
+
+START = {"layer": "content", "noise": "noise"}
+"""What our words for the beginning are in the protocol; others leave it to the recipe."""
 
 
 def paint(config, drawables):
@@ -25,10 +28,10 @@ def paint(config, drawables):
                     if head["event"] == "progress":
                         Gimp.progress_update(head["step"] / head["steps"])
                 case "job":
-                    name = head.get("title") or name
+                    name = told(head.get("title")) or name
                 case "done":
                     Gimp.progress_end()
-                    return pixels.insert_painting(content, received["pixels"], head["depth"], name)
+                    return insert(config, content, head, received, name)
                 case "failed":
                     raise Refusal(failure(head))
                 case "cancelled":
@@ -50,7 +53,11 @@ def request(config, content):
         "size_px": config.get_property("size"),
         "steps": config.get_property("steps"),
         "seed": config.get_property("seed"),
+        "learning_rate": config.get_property("learning-rate"),
+        "initial_image": START.get(config.get_property("initial-image"), ""),
+        "weights": config.get_property("weights") or "",
         "depth": content.depth,
+        "note": {**content.place, "style": own_style_name(config)},
     }
     return fields, {**content.parts("content"), **parts}
 
@@ -65,14 +72,26 @@ def style_of(config):
     return {"gallery": config.get_property("style") or ""}, {}
 
 
+def insert(config, content, head, received, name):
+    """The new layer of a `done` frame."""
+    numbers = pixels.painted_numbers(content, head, received)
+    mode, opacity = config.get_property("layer-mode"), config.get_property("opacity")
+    return pixels.insert_painting(content, numbers, head["depth"], pixels.Look(name, mode, opacity))
+
+
 def style_name(config):
     """What the new layer is called, as long as the gallery has no better word."""
+    return own_style_name(config) or config.get_property("style") or _("Painting")
+
+
+def own_style_name(config):
+    """The name of a file or layer that is the style; empty if the gallery's is."""
     drawable, file = config.get_property("style-drawable"), config.get_property("style-file")
     if drawable is not None:
         return drawable.get_name()
     if file is not None:
         return Path(file.get_basename()).stem
-    return config.get_property("style") or _("Painting")
+    return ""
 
 
 def failure(head):

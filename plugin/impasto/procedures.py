@@ -49,10 +49,10 @@ def create_stylize(plug_in, name):
         flags,
     )
     procedure.add_string_argument(
-        "recipe", _("_Recipe"), _("painterly, classic or draft; empty is the server's default"), "", flags
+        "recipe", _("Rec_ipe"), _("painterly, classic, fast-classic or draft; empty is the server's default"), "", flags
     )
     procedure.add_double_argument(
-        "strength", _("Stren_gth"), _("Style against content; 50 is the recipe's own balance"), 0, 100, 50, flags
+        "strength", _("Str_ength"), _("Style against content; 50 is the recipe's own balance"), 0, 100, 50, flags
     )
     procedure.add_double_argument(
         "smoothness", _("S_moothness"), _("How even the paint lies; 50 is the recipe's own"), 0, 100, 50, flags
@@ -66,10 +66,45 @@ def create_stylize(plug_in, name):
         0,
         flags,
     )
-    procedure.add_int_argument("steps", _("S_teps"), _("How long to paint; 0 is the recipe's own"), 0, 10000, 0, flags)
+    procedure.add_int_argument(
+        "steps", _("_Number of steps"), _("How long to paint; 0 is the recipe's own"), 0, 10000, 0, flags
+    )
     procedure.add_int_argument(
         "seed", _("See_d"), _("Another number, another start from noise"), 0, 2**31 - 1, 0, flags
     )
+    procedure.add_choice_argument(
+        "initial-image",
+        _("_Begin with"),
+        _("What the painting starts from: the layer keeps its shapes, noise invents more freely"),
+        choices(initial_images()),
+        "recipe",
+        flags,
+    )
+    procedure.add_double_argument(
+        "learning-rate",
+        _("Step si_ze"),
+        _("How far each step goes: larger is bolder and rougher; 0 is the recipe's own"),
+        0,
+        10,
+        0,
+        flags,
+    )
+    procedure.add_string_argument(
+        "weights",
+        _("_VGG weights"),
+        _("Which trained network looks at the pictures: original or torchvision; empty is the recipe's own"),
+        "",
+        flags,
+    )
+    procedure.add_choice_argument(
+        "layer-mode",
+        _("_Use as"),
+        _("What the new layer gives to those below: light and shade keep their colours, colours their drawing"),
+        choices(layer_modes()),
+        "painting",
+        flags,
+    )
+    procedure.add_double_argument("opacity", _("Opacit_y"), _("Of the new layer, in percent"), 0, 100, 100, flags)
     add_server_argument(procedure)
     return procedure
 
@@ -118,6 +153,30 @@ def recover(procedure, run_mode, image, drawables, config, _data):
         recovering.recover(config, image, drawables)
 
     return finished(procedure, work)
+
+
+def initial_images():
+    """What a painting can begin with: values and labels."""
+    return [("recipe", _("the recipe's own")), ("layer", _("the layer")), ("noise", _("noise"))]
+
+
+def layer_modes():
+    """What a painting can be used as: values and labels."""
+    return [
+        ("painting", _("a layer like any other")),
+        ("light", _("light and shade only")),
+        ("colours", _("colours only")),
+        ("soft-light", _("soft light")),
+        ("overlay", _("overlay")),
+    ]
+
+
+def choices(values_and_labels):
+    """As GIMP wants to know them."""
+    choice = Gimp.Choice.new()
+    for number, (value, label) in enumerate(values_and_labels):
+        choice.add(value, number, label, "")
+    return choice
 
 
 def add_server_argument(procedure):

@@ -1,18 +1,21 @@
-"""Lets a test play the painter: clicks the dialog's own buttons when something has happened. Idle without its variable.
+"""Lets a test play the painter: clicks a dialog's buttons when something has happened. Idle without its variable.
 
-IMPASTO_REHEARSAL is a JSON list of [what has happened, what to do then]. `mark NAME` writes a file of that name into
-IMPASTO_MARKS and goes on once the test has removed it, so that a screenshot shows what was meant.
+IMPASTO_REHEARSAL is a JSON list of [what has happened, what to do then]. `click LABEL` clicks the button that says so.
+`mark NAME` writes a file of that name into IMPASTO_MARKS and goes on once the test has removed it, so that a screenshot
+shows what was meant. What else there is to do is the dialog's.
 """
 
 import json
 import os
 from pathlib import Path
 
-from gi.repository import GLib
+from gi.repository import GLib, Gtk
 
 SCRIPT_VARIABLE = "IMPASTO_REHEARSAL"
 MARKS_VARIABLE = "IMPASTO_MARKS"
 PAUSE_MS = 50
+AGAIN_AND_AGAIN = {"then", "preview", "rest", "steered", "tested"}
+"""What happens more than once has to happen anew for each step that waits for it."""
 
 
 class Rehearsal:
@@ -20,7 +23,7 @@ class Rehearsal:
 
     def __init__(self, actions):
         self._steps = json.loads(os.environ.get(SCRIPT_VARIABLE, "[]"))
-        self._actions = actions
+        self._actions = {"click": click, **actions}
         self._marks = set()
         self._held = None
         self._past = set()
@@ -30,9 +33,8 @@ class Rehearsal:
         self._past.add(event)
         if self._steps and self._held is None and self._steps[0][0] in self._past:
             event, self._held = self._steps.pop(0)
-            # What happens again and again has to happen anew for the step after this one.
             self._past.discard(event)
-            self._past -= {"then", "preview", "rest", "steered", "tested"}
+            self._past -= AGAIN_AND_AGAIN
             GLib.timeout_add(PAUSE_MS, self._act)
 
     def _act(self):
@@ -53,3 +55,29 @@ class Rehearsal:
         self._marks.add(name)
         path.write_text(name)
         return False
+
+
+def click(label):
+    """Clicks the button with this label in any of our windows, if a painter could."""
+    buttons = [widget for window in Gtk.Window.list_toplevels() for widget in inside(window)]
+    buttons = [widget for widget in buttons if isinstance(widget, Gtk.Button) and label in labels(widget)]
+    buttons = [widget for widget in buttons if widget.get_mapped() and widget.is_sensitive()]
+    if len(buttons) != 1:
+        raise LookupError(f"{len(buttons)} buttons can be clicked that say {label!r}")
+    buttons[0].clicked()
+
+
+def inside(widget):
+    """A widget and everything in it."""
+    yield widget
+    if isinstance(widget, Gtk.Container):
+        children = []
+        # Not get_children, which leaves out what GTK and GIMP have put there themselves.
+        widget.forall(children.append)
+        for child in children:
+            yield from inside(child)
+
+
+def labels(widget):
+    """The texts in a button."""
+    return [part.get_text() for part in inside(widget) if isinstance(part, Gtk.Label)]

@@ -1,6 +1,7 @@
 """Which server paints: this computer, or an address, with a button that tries it and says what it found."""
 
 from gi.repository import Gtk
+from sentence_view import SentenceView
 from texts import _
 
 LOCAL = "local"
@@ -13,16 +14,16 @@ class ServerView(Gtk.Grid):
         super().__init__(row_spacing=4, column_spacing=6)
         self._config = config
         self._default = LOCAL
-        self._here = Gtk.RadioButton.new_with_mnemonic(None, _("_This computer"))
-        self._there = Gtk.RadioButton.new_with_mnemonic_from_widget(self._here, _("A_t"))
+        self._here = Gtk.RadioButton.new_with_mnemonic(None, _("T_his computer"))
+        self._there = Gtk.RadioButton.new_with_mnemonic_from_widget(self._here, _("_At"))
         self._address = Gtk.Entry(placeholder_text=_("host:port"), hexpand=True, width_chars=18)
-        self._button = Gtk.Button(label=_("T_est"), use_underline=True)
-        self._answer = Gtk.Label(xalign=0, wrap=True, max_width_chars=46, selectable=True)
-        self._answer.set_can_focus(False)
+        button = Gtk.Button(label=_("_Test"), use_underline=True)
+        self._answer = SentenceView()
+        self.say, self.complain = self._answer.say, self._answer.complain
         self.attach(self._here, 0, 0, 1, 1)
         self.attach(self._there, 1, 0, 1, 1)
         self.attach(self._address, 2, 0, 1, 1)
-        self.attach(self._button, 3, 0, 1, 1)
+        self.attach(button, 3, 0, 1, 1)
         self.attach(self._answer, 0, 1, 4, 1)
         self.show_all()
         self.follow()
@@ -30,22 +31,13 @@ class ServerView(Gtk.Grid):
         self._address.connect("changed", lambda *_a: self._write())
         self._address.connect("focus-in-event", lambda *_a: self._there.set_active(True))
         self._address.connect("activate", lambda *_a: test())
-        self._button.connect("clicked", lambda *_a: test())
+        button.connect("clicked", lambda *_a: test())
         config.connect("notify::server", lambda *_a: self.follow())
-
-    @property
-    def button(self):
-        """The Test button."""
-        return self._button
 
     def set_default(self, address):
         """What the client is configured for, shown as long as nothing else was chosen."""
         self._default = address
         self.follow()
-
-    def say(self, sentence):
-        """The answer to a test."""
-        self._answer.set_text(sentence)
 
     def follow(self):
         """Shows what the configuration says."""

@@ -8,6 +8,11 @@ _ = translation.gettext
 ngettext = translation.ngettext
 
 
+def told(words):
+    """What a server has said, in the painter's language if it is known (server_words.py)."""
+    return _(words) if words else ""
+
+
 class Refusal(Exception):
     """What was asked for can't be done; the text is one sentence for the painter."""
 

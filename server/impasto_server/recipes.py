@@ -194,7 +194,21 @@ _DRAFT = replace(
     averaging=0.7,
 )
 
-RECIPES: Mapping[str, Recipe] = MappingProxyType({recipe.name: recipe for recipe in (_PAINTERLY, _CLASSIC, _DRAFT)})
+_FAST_CLASSIC = replace(
+    _CLASSIC,
+    name="fast-classic",
+    summary="The textbook's objective, reached in a fraction of its time by a better optimiser.",
+    steps=180,
+    learning_rate=0.08,
+    schedule="linear",
+    spectral_power=0.5,
+    betas=(0.9, 0.8),
+    precision="fastest",
+)
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {recipe.name: recipe for recipe in (_PAINTERLY, _CLASSIC, _FAST_CLASSIC, _DRAFT)}
+)
 """The recipes by name."""
 
 PARAMETERS = (

@@ -33,6 +33,23 @@ def gimp() -> GimpRoot:
     pytest.skip(f"NO TEST IN THE REAL GIMP: {reason}")
 
 
+@pytest.fixture(autouse=True)
+def nobody_complains(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Holds for every test: no warning and no critical on GIMP's stderr, or on ours."""
+    yield
+    if "gimp" in request.fixturenames:
+        root: GimpRoot = request.getfixturevalue("gimp")
+        found, root.complaints = root.complaints, []
+        assert not found, "\n".join(found)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """GIMP starts in seconds, and a whole script of cases runs in one test's time."""
+    for item in items:
+        if "gimp" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(400))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says loudly what was not tested."""
     if SKIPPED:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import gettext
 import json
+import re
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from impasto._helper._profiles import find_profiles, install_into, uninstall_from
+from impasto_server.gallery import GALLERY
+from impasto_server.recipes import RECIPES
 from tools.gimp import translations
 
 PLUG_IN = translations.PLUG_IN
@@ -29,6 +34,35 @@ def test_it_imports_the_standard_library_and_gi_only() -> None:
 @pytest.mark.skipif(not shutil.which("xgettext"), reason="gettext's programs are not installed")
 def test_every_string_is_translated() -> None:
     assert translations.complaints() == []
+
+
+def test_what_the_server_says_is_known_to_the_translators() -> None:
+    """A recipe or a style that is added or reworded has to be translated anew."""
+    source = ast.parse((PLUG_IN / "server_words.py").read_text(encoding="utf-8"))
+    words = {call.args[0].value for call in ast.walk(source) if isinstance(call, ast.Call)}  # type: ignore[attr-defined]
+    said = {recipe.summary for recipe in RECIPES.values()}
+    said |= {words for style in GALLERY for words in (style.title, style.description)}
+    assert words == said
+
+
+@pytest.mark.parametrize("language", ["en", *(path.stem for path in translations.languages())])
+def test_no_two_things_in_the_dialog_have_the_same_key(language: str) -> None:
+    translated = gettext.translation("impasto", translations.LOCALE, [language], fallback=True)
+    keys = [mnemonic.upper() for label in dialog_labels() for mnemonic in re.findall("_(.)", translated.gettext(label))]
+    # GIMP's own buttons beside ours; other languages have others.
+    keys += list("RCLS") if language == "en" else []
+    assert len(keys) >= 18
+    assert [key for key, times in Counter(keys).items() if times > 1] == []
+
+
+def dialog_labels() -> list[str]:
+    """Labels with an underlined letter in the files that the dialog is made of."""
+    labels = []
+    for name in ("dialog", "more_view", "progress_view", "server_view"):
+        tree = ast.parse((PLUG_IN / f"{name}.py").read_text(encoding="utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "_"]
+        labels += [text for call in calls if "_" in (text := ast.literal_eval(call.args[0]))]
+    return labels
 
 
 def test_installing_finds_every_kind_of_profile(tmp_path: Path) -> None:

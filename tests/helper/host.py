@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,12 @@ Answer = tuple[dict[str, Any], dict[str, bytes]]
 class Host:
     """A helper process and both ends of the conversation; a context manager that leaves nothing behind."""
 
-    def __init__(self) -> None:
+    def __init__(self, **environment: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "impasto", "helper"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "impasto", "helper"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **environment},
         )
         assert self.process.stdin
         assert self.process.stdout

@@ -1,22 +1,15 @@
-"""Pixels in and out: sizes, profiles, and what 16 bits are worth when a file has 8."""
+"""Pixels in and out: sizes, profiles, and files as a host may read them."""
 
 from __future__ import annotations
 
 import io
-from array import array
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from impasto import ImageError
-from impasto._helper._pixels import Raw, pixels_of
-
-
-def ramp(width: int, height: int) -> Image.Image:
-    """A slow gradient: a new value every 16 pixels, as a sky is stored in 8 bits."""
-    values = np.broadcast_to(np.arange(width) // 16 + 100, (height, width)).astype(np.uint8)
-    return Image.fromarray(np.stack([values] * 3, axis=-1))
+from impasto._helper._pixels import Raw, bare_png
 
 
 def test_pixels_become_a_png_with_their_profile() -> None:
@@ -37,19 +30,24 @@ def test_a_size_that_does_not_fit_its_bytes_is_a_sentence() -> None:
         Raw(3, 2, 3, bytes(17)).image()
 
 
-def test_sixteen_bits_stay_within_half_a_step_of_the_file() -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    samples = np.frombuffer(pixels_of(Image.fromarray(noise), 50, 40, 16), dtype=np.uint16).reshape(40, 50, 3)
-    assert np.abs(samples / 257 - noise).max() <= 0.5 + 1 / 257
+def test_a_painting_gets_the_size_and_the_transparency_of_what_was_given() -> None:
+    painting = Image.new("RGBA", (6, 4), (10, 20, 30, 77))
+    opaque = Raw(12, 8, 3, bytes(12 * 8 * 3))
+    assert opaque.repainted(painting) == bytes((10, 20, 30)) * 96
+    see_through = Raw(6, 4, 4, b"".join(bytes((0, 0, 0, index)) for index in range(24)))
+    assert see_through.repainted(painting) == b"".join(bytes((10, 20, 30, index)) for index in range(24))
 
 
-def test_sixteen_bits_of_a_slow_gradient_have_no_steps_left() -> None:
-    samples = np.frombuffer(pixels_of(ramp(256, 8), 256, 8, 16), dtype=np.uint16).reshape(8, 256, 3)
-    assert len(set(samples[4, :, 0].tolist())) > 4 * 16
-    assert np.abs(np.diff(samples[4, :, 0].astype(int))).max() < 257
+def test_a_bare_png_has_the_same_numbers_and_says_nothing_of_colour() -> None:
+    buffer = io.BytesIO()
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(buffer, "PNG", icc_profile=profile, dpi=(72, 72))
+    bare = Image.open(io.BytesIO(bare_png(buffer.getvalue())))
+    assert bare.tobytes() == image.tobytes()
+    assert bare.info == {}
 
 
-def test_sixteen_bits_reach_black_and_white() -> None:
-    for shade in (0, 255):
-        image = Image.new("RGB", (8, 8), (shade,) * 3)
-        assert set(array("H", pixels_of(image, 16, 16, 16))) == {shade * 257}
+def test_what_is_no_png_is_said() -> None:
+    with pytest.raises(ImageError, match="no PNG"):
+        bare_png(b"II*\0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from impasto import Client, JobState
 from impasto._helper._requests import Sliders
+from impasto.v1 import job_pb2
 from tests.helper.host import Host
 from tests.server_process import ServerProcess
 
@@ -42,7 +44,7 @@ def test_it_says_who_it_is() -> None:
     with Host() as host:
         host.ask(1, "hello")
         head, _ = host.read()
-    assert head["protocol"] == 1
+    assert head["protocol"] == 2
     assert head["id"] == 1
     assert head["default_server"]
 
@@ -120,12 +122,65 @@ def test_the_job_goes_on_when_the_host_dies(server: ServerProcess, photo_pixels:
             assert client.job(job["name"]).result(60).size == (64, 43)
         host.ask(1, "jobs", server=server.address)
         head, _ = host.read()
-        assert job["name"] in [entry["name"] for entry in head["jobs"]]
-        host.ask(2, "fetch", server=server.address, job=job["name"], fit_width=WIDTH, fit_height=HEIGHT)
+        (entry,) = [entry for entry in head["jobs"] if entry["name"] == job["name"]]
+        assert entry["title"] == "Night over the wheat"
+        host.ask(2, "fetch", server=server.address, job=job["name"])
         done, parts = host.read()
+        host.ask(3, "thumbnails", server=server.address, jobs=[job["name"]], size_px=32)
+        (look, pixels), (end, _) = host.read(), host.read()
+        assert (look["name"], look["width"], len(pixels["pixels"])) == (job["name"], 32, 32 * look["height"] * 3)
+        assert end["event"] == "end"
     assert (done["width"], done["height"]) == (WIDTH, HEIGHT)
-    assert len(parts["pixels"]) == WIDTH * HEIGHT * 3
-    assert set(parts["alpha"]) == {255}
+    assert len(parts["pixels"]) == WIDTH * HEIGHT * 4
+    assert set(parts["pixels"][3::4]) == {255}
+
+
+def test_a_hosts_note_comes_back_with_the_job_and_so_does_the_size(
+    server: ServerProcess, photo_pixels: bytes, tmp_path: Path
+) -> None:
+    note = {"place": [30, 20], "image": [400, 300]}
+    with Host(XDG_STATE_HOME=str(tmp_path)) as host:
+        paint(host, server, photo_pixels, note=note, steps=1)
+        done, _ = host.end("done", "failed")
+    with Host(XDG_STATE_HOME=str(tmp_path)) as host:
+        host.ask(1, "fetch", server=server.address, job=done["job"])
+        fetched, _ = host.read()
+        assert fetched["note"] == note
+        assert (fetched["width"], fetched["height"]) == (WIDTH, HEIGHT)
+    with Host(XDG_STATE_HOME=str(tmp_path / "elsewhere")) as host:
+        host.ask(1, "fetch", server=server.address, job=done["job"])
+        fetched, _ = host.read()
+        assert fetched["note"] == {}
+        # What the server has, for nobody here knows what it was painted from.
+        assert (fetched["width"], fetched["height"]) == (64, 43)
+        host.ask(2, "fetch", server=server.address, job=done["job"], fit_width=WIDTH, fit_height=HEIGHT)
+        fetched, _ = host.read()
+        assert (fetched["width"], fetched["height"]) == (WIDTH, HEIGHT)
+
+
+def test_sixteen_bits_come_as_the_servers_own_file(server: ServerProcess, photo_pixels: bytes) -> None:
+    with Host() as host:
+        paint(host, server, photo_pixels, depth=16, steps=2)
+        done, parts = host.end("done", "failed")
+        assert (done["depth"], done["width"], done["height"]) == (16, WIDTH, HEIGHT)
+        # Width, height, bits, colour type: 2 is RGB (PNG specification, 11.2.2).
+        assert struct.unpack(">IIBB", parts["file"][16:26]) == (64, 43, 16, 2)
+        host.ask(8, "fetch", server=server.address, job=done["job"], depth=16)
+        fetched, fetched_parts = host.read()
+    assert fetched["depth"] == 16
+    assert fetched_parts["file"] == parts["file"]
+
+
+def test_every_wish_reaches_the_server(server: ServerProcess, photo_pixels: bytes) -> None:
+    with Host() as host:
+        wishes = {"steps": 2, "seed": 7, "initial_image": "noise", "learning_rate": 0.5, "weights": "original"}
+        paint(host, server, photo_pixels, **wishes)
+        done, _ = host.end("done", "failed")
+    with Client(server.address) as client:
+        parameters = client.job(done["job"]).message.spec.parameters
+    assert (parameters.steps, parameters.seed, parameters.learning_rate) == (2, 7, 0.5)
+    assert parameters.initial_image == job_pb2.INITIAL_IMAGE_NOISE
+    assert parameters.weights == "original"
 
 
 def test_server_and_gallery(server: ServerProcess) -> None:
@@ -133,6 +188,7 @@ def test_server_and_gallery(server: ServerProcess) -> None:
         host.ask(1, "server", server=server.address)
         head, _ = host.read()
         assert head["recipes"][0]["name"] == "painterly"
+        assert head["weights"][0]["name"] == "original"
         assert 0 < head["round_trip_ms"] < 5000
         host.ask(2, "thumbnails", server=server.address, size_px=64)
         frames = list(host.until("end", "failed"))
@@ -146,7 +202,10 @@ def test_server_and_gallery(server: ServerProcess) -> None:
         ({"style": {"gallery": "nihgt-swirl"}}, "night-swirl"),
         ({"style": {}}, "No style was chosen: take one from the gallery, a file or a layer."),
         ({"style": {"file": "/no/such/file.png"}}, "There is no file /no/such/file.png."),
-        ({"recipe": "oil"}, "The server has no recipe 'oil'; it has painterly, classic, draft."),
+        ({"initial_image": "sketch"}, "initial_image can be content or noise, not 'sketch'."),
+        ({"depth": 12}, "depth is 12; 8 or 16 was expected."),
+        ({"note": [1]}, "note is [1]; an object was expected."),
+        ({"recipe": "oil"}, "The server has no recipe 'oil'; it has painterly, "),
         ({"strength": 101}, "strength is 101; a number from 0 to 100 was expected."),
         ({"content": {"width": 95, "height": 64, "channels": 3}}, "bytes came."),
         ({"server": "127.0.0.1:9"}, "127.0.0.1:9"),
@@ -174,7 +233,7 @@ def test_an_unknown_request_is_answered() -> None:
     with Host() as host:
         host.ask(1, "sing")
         head, _ = host.read()
-    assert head["sentence"] == "This helper (protocol 1) does not know the request 'sing'."
+    assert head["sentence"] == "This helper (protocol 2) does not know the request 'sing'."
 
 
 def test_nothing_else_gets_onto_stdout() -> None:

@@ -296,3 +296,29 @@ def test_a_resumed_run_keeps_its_tiles(vgg: nst.Vgg, content: Tensor, style: Ten
     rest = paint(content, style, SMALL, vgg, resume=whole[5].checkpoint)
     assert rest[0].step.tile_px == 32
     assert torch.equal(rest[-1].image, whole[-1].image)
+
+
+def test_fast_classic_gets_much_lower_than_classic_in_the_same_steps(
+    vgg: nst.Vgg, content: Tensor, style: Tensor
+) -> None:
+    classic = recipes.customise("classic", {"size_px": 96, "steps": 40, "decay_every_steps": 4})
+    fast = replace(recipes.customise("fast-classic", {"size_px": 96, "steps": 40}), precision="exact")
+    ends = [paint(content, style, recipe, vgg)[-1].losses.total for recipe in (classic, fast)]
+    assert ends[1] < 0.8 * ends[0]
+
+
+def test_reduced_precision_ends_within_a_hundredth_of_float32(
+    vgg: nst.Vgg, content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the processor has no fast bfloat16: slow, but the same numbers."""
+    monkeypatch.setitem(nst.stylize.__globals__, "fastest_precision", lambda _: torch.bfloat16)
+    for name in ("fast-classic", "painterly"):
+        recipe = recipes.customise(name, {"size_px": 96, "steps": 30})
+        ends = {}
+        for precision in ("exact", "fastest"):
+            end = paint(content, style, replace(recipe, precision=precision), vgg)[-1].checkpoint
+            # Both seen by the exact network: one step more, whose losses are of what it began with.
+            one_more = replace(recipe, precision="exact", steps=1, coarsest_px=None)
+            (seen,) = paint(content, style, one_more, vgg, begin_from=end)
+            ends[precision] = seen.losses.total
+        assert ends["fastest"] == pytest.approx(ends["exact"], rel=0.01), name

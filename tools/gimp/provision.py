@@ -14,7 +14,14 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CACHE = REPOSITORY / "build" / "gimp"
-TOOLS = {"mmdebstrap": "mmdebstrap", "zstd": "zstd", "Xvfb": "xvfb", "import": "imagemagick"}
+TOOLS = {
+    "mmdebstrap": "mmdebstrap",
+    "zstd": "zstd",
+    "Xvfb": "xvfb",
+    "openbox": "openbox",
+    "xdotool": "xdotool",
+    "import": "imagemagick",
+}
 """Programs that are needed, and the Debian packages they are in."""
 NOT_UNPACKED = ("doc", "man", "locale", "help")
 CLIENT_NEEDS = (
@@ -40,13 +47,13 @@ RELEASES = {"3.0": "trixie", "3.2": "forky"}
 def provision(version: str = "3.0") -> Path:
     """The root folder of this version of GIMP. Raises CannotProvisionError."""
     root = CACHE / version
-    if (root / ".provisioned").exists():
-        return root
     if sys.platform != "linux" or not shutil.which("apt-get"):
         raise CannotProvisionError("a GIMP root can only be built on Debian and its relatives.")
     if os.geteuid() != 0:
         raise CannotProvisionError("building a GIMP root takes root's rights (chroot): run it as root once.")
     install_tools()
+    if (root / ".provisioned").exists():
+        return root
     CACHE.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(root, ignore_errors=True)
     archive = CACHE / f"{version}.tar.zst"

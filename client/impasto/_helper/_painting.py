@@ -8,8 +8,9 @@ from impasto._client import Client
 from impasto._events import JobEvent, JobState, Notice, Preview, Progress, Reconnecting, StateChanged
 from impasto._exceptions import ImpastoError, JobCancelledError, JobStateError, ParameterError, QueueFullError
 from impasto._helper._notes import keep_note
-from impasto._helper._pixels import bare_png, colour_of, pixels_of, srgb_pixels
+from impasto._helper._pixels import bare_png, srgb_pixels
 from impasto._helper._requests import PaintRequest, Sliders
+from impasto._images import decode
 from impasto._job import Job
 from impasto._requests import JobOptions, PreviewOptions, Style
 from impasto._server_info import Recipe, ServerInfo
@@ -124,7 +125,7 @@ class Painting:
                 raise JobStateError("Nothing had been painted yet, so there is no picture to keep.") from None
             data, partial = job.partial_bytes(), True
         width, height, depth = self._request.content.width, self._request.content.height, self._request.depth
-        parts = {"file": bare_png(data)} if depth == 16 else {"pixels": pixels_of(colour_of(data), width, height)}
+        parts = {"file": bare_png(data)} if depth == 16 else {"pixels": self._request.content.repainted(decode(data))}
         self._tell("done", parts, width=width, height=height, depth=depth, partial=partial, job=job.name)
 
     def steer(self, sliders: Sliders) -> None:

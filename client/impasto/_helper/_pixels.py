@@ -51,19 +51,19 @@ class Raw:
         image.save(buffer, "PNG", compress_level=1, icc_profile=self.icc_profile or None)
         return buffer.getvalue()
 
+    def repainted(self, painting: "Image") -> bytes:
+        """Pixels like these, with the colours of a painting. Transparency is ours: nobody has it more precisely."""
+        image = resized(painting.convert("RGB"), (self.width, self.height))
+        if self.channels == 4:
+            image.putalpha(self.image().getchannel("A"))
+        return image.tobytes()
 
-def colour_of(data: bytes) -> "Image":
-    """The colours of a painted file. Its transparency is the host's business, which has it more precisely."""
-    return decode(data).convert("RGB")
 
-
-def pixels_of(image: "Image", width: int, height: int) -> bytes:
-    """RGB pixels of 8 bits at this size."""
+def resized(image: "Image", size: tuple[int, int]) -> "Image":
+    """At this size."""
     import PIL.Image
 
-    if image.size != (width, height):
-        image = image.resize((width, height), PIL.Image.Resampling.BICUBIC)
-    return image.tobytes()
+    return image if image.size == size else image.resize(size, PIL.Image.Resampling.BICUBIC)
 
 
 def bare_png(data: bytes) -> bytes:

@@ -10,7 +10,7 @@ from impasto._events import JobState
 from impasto._exceptions import JobNotFoundError
 from impasto._helper._notes import find_note
 from impasto._helper._painting import Tell
-from impasto._helper._pixels import bare_png, pixels_of, thumbnail
+from impasto._helper._pixels import bare_png, resized, thumbnail
 from impasto._images import decode
 from impasto._job import Job
 
@@ -107,8 +107,9 @@ def fetch_job(client: Client, name: str, fit: tuple[int, int] | None, depth: int
     if depth == 16:
         parts = {"file": bare_png(data)}
     else:
-        alpha = image.convert("RGBA").getchannel("A").resize(size)
-        parts = {"pixels": pixels_of(image.convert("RGB"), *size), "alpha": alpha.tobytes()}
+        painted = resized(image.convert("RGB"), size)
+        painted.putalpha(resized(image.convert("RGBA").getchannel("A"), size))
+        parts = {"pixels": painted.tobytes()}
     profile: bytes = image.info.get("icc_profile") or b""
     if profile:
         parts["profile"] = profile

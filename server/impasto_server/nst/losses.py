@@ -45,6 +45,14 @@ class Slope:
     first: Tensor | None
     second: Tensor
 
+    def times(self, weight: Tensor) -> "Slope":
+        """Of the loss times a weight."""
+        return Slope(None if self.first is None else self.first * weight, self.second * weight)
+
+    def to(self, dtype: torch.dtype) -> "Slope":
+        """In another floating point type."""
+        return Slope(None if self.first is None else self.first.to(dtype), self.second.to(dtype))
+
     def at(self, rows: Tensor) -> Tensor:
         """With respect to features given as rows, (positions, C)."""
         both = 2 * self.second

@@ -69,7 +69,9 @@ class _Pull:
 
     def __init__(self, objective: Objective, slopes: Mapping[str, Slope], weights: Tensor, tile: Tile) -> None:
         self._objective = objective
-        self._slopes = slopes
+        weight, dtype = objective.style_share * weights[1], objective.network.network.dtype
+        # In the network's own type, which the gradient is going to have anyway.
+        self._slopes = {layer: slope.times(weight).to(dtype) for layer, slope in slopes.items()}
         self._weights = weights
         self._tile = tile
         self.content = weights.new_zeros(())
@@ -78,13 +80,12 @@ class _Pull:
         slope, content = self._slopes.get(layer), self._objective.content.get(layer)
         target = self._tile.part_of_whole(layer, content.target) if content else None
         for band in losses.bands(features):
-            here = features[..., band, :].to(self._weights.dtype)
+            here = features[..., band, :]
             if slope:
-                pull = slope.at(losses.as_rows(here)).mul_(self._objective.style_share * self._weights[1])
-                yield band, losses.as_maps(pull, here)
+                yield band, losses.as_maps(slope.at(losses.as_rows(here)), here)
             if content and target is not None:
                 scale = self._objective.content_share * content.scale
-                apart = here - target[..., band, :]
+                apart = here.to(self._weights.dtype) - target[..., band, :]
                 self.content += scale * apart.square().sum()
                 yield band, apart.mul_(2 * scale * self._weights[0])
 

@@ -78,7 +78,8 @@ def stylize(image, drawable, name="python-fu-impasto-stylize", **arguments):
     config = procedure.create_config()
     config.set_property("image", image)
     drawables = drawable if isinstance(drawable, list) else [drawable]
-    config.set_core_object_array("drawables", drawables)
+    if drawables:
+        config.set_core_object_array("drawables", drawables)
     arguments = {"server": GIVEN.get("server", ""), **arguments}
     if not arguments.pop("plain", False):
         arguments = {"recipe": "draft", "size": 48, "steps": 4, **arguments}

@@ -218,6 +218,29 @@ def two_layers():
 
 
 @case
+def indexed():
+    image = new_image()
+    layer = add_layer(image)
+    image.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 16, False, False, "")
+    before = read(layer, "R'G'B' u8")
+    answer = echo(image, layer)
+    answer["source_untouched"] = read(layer, "R'G'B' u8") == before
+    answer["types"] = Gimp.get_pdb().lookup_procedure("python-fu-impasto-stylize").get_image_types()
+    return answer
+
+
+@case
+def used_as():
+    modes = {}
+    for mode in ("painting", "light", "colours", "soft-light", "overlay"):
+        image = new_image()
+        echo(image, add_layer(image), layer_mode=mode, opacity=40.0)
+        layer = image.get_layers()[0]
+        modes[mode] = [layer.get_mode().value_nick, layer.get_opacity()]
+    return modes
+
+
+@case
 def style_of_another_image():
     other = new_image(40, 30)
     style = add_layer(other, 40, 30, name="tapestry", alpha=True)

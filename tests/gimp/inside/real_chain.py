@@ -1,8 +1,11 @@
 """Runs inside GIMP: the whole chain, once for each kind of image; and what was painted before, recovered."""
 
+import array
 import glob
+import hashlib
+import time
 
-from common import Babl, Gimp, add_layer, case, difference, file_of, new_image, read, run_cases, stylize
+from common import Babl, Gegl, Gimp, add_layer, case, difference, file_of, new_image, read, run_cases, stylize
 
 WIDE = glob.glob("/usr/share/ghostscript/*/iccprofiles/a98.icc")[0]
 KINDS = {
@@ -56,7 +59,8 @@ for kind, arguments in KINDS.items():
 
 @case
 def recover():
-    image = new_image(48, 32)
+    # Larger than what was painted: not its image.
+    image = new_image(60, 40)
     layer = add_layer(image, 48, 32, offsets=(5, 6))
     return stylize(image, layer, name="python-fu-impasto-recover", plain=True)
 
@@ -77,6 +81,61 @@ def no_such_style():
 def nobody_there():
     image = new_image()
     return stylize(image, add_layer(image), server="127.0.0.1:9")
+
+
+@case
+def gradient_of_16_bits():
+    width, height = 640, 40
+    image = new_image(width, height, precision=Gimp.Precision.U16_NON_LINEAR)
+    layer = add_layer(image, width, height)
+    ramp = array.array("H", (value for x in range(width) for value in (x * 100, 65535 - x * 90, 20000 + x * 40)))
+    layer.get_buffer().set(Gegl.Rectangle.new(0, 0, width, height), "R'G'B' u16", ramp.tobytes() * height)
+    answer = stylize(image, layer, size=width, steps=1, strength=0, seed=4716)
+    numbers = read(image.get_layers()[0], "R'G'B' u16")
+    answer["tones"] = [len(set(memoryview(numbers).cast("H")[channel::3])) for channel in range(3)]
+    answer["sha256"] = hashlib.sha256(numbers).hexdigest()
+    return answer
+
+
+@case
+def recover_what_was_cut_out():
+    image = new_image(120, 90, precision=Gimp.Precision.U16_NON_LINEAR)
+    layer = add_layer(image, 120, 90, alpha=True)
+    image.select_rectangle(Gimp.ChannelOps.REPLACE, 20, 10, 60, 50)
+    stylize(image, layer, style_file=file_of("/t/style.png"))
+    painted = image.get_layers()[0]
+    before = read(painted, "R'G'B' u8", 20, 10, 60, 50)
+    image.remove_layer(painted)
+    Gimp.Selection.none(image)
+    answer = stylize(image, layer, name="python-fu-impasto-recover", plain=True)
+    answer["difference"] = difference(read(image.get_layers()[0], "R'G'B' u8"), before)
+    return answer
+
+
+def timed(width, height, seed, precision):
+    """When it was asked for and when the layer was there."""
+    image = new_image(width, height, precision=precision)
+    layer = Gimp.Layer.new(image, "large", width, height, Gimp.ImageType.RGBA_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
+    image.insert_layer(layer, None, 0)
+    layer.fill(Gimp.FillType.WHITE)
+    started = time.time()
+    answer = stylize(image, layer, size=64, steps=1, seed=seed)
+    return {"status": answer["status"], "error": answer["error"], "started": started, "ended": time.time()}
+
+
+@case
+def small():
+    return timed(64, 48, 4717, Gimp.Precision.U8_NON_LINEAR)
+
+
+@case
+def large():
+    return timed(4000, 3000, 4718, Gimp.Precision.U8_NON_LINEAR)
+
+
+@case
+def large_and_deep():
+    return timed(4000, 3000, 4719, Gimp.Precision.U16_NON_LINEAR)
 
 
 run_cases()

@@ -7,9 +7,11 @@
 import array
 import json
 import os
+import struct
 import sys
 import threading
 import time
+import zlib
 
 stdin, stdout = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
 lock = threading.Lock()
@@ -24,6 +26,9 @@ GALLERY = [
     {"name": f"style-{index}", "title": title, "description": "A style of the stand-in."}
     for index, title in enumerate(("Night", "Noon", "Ink", "Glass"))
 ]
+
+
+WEIGHTS = [{"name": "original", "description": "With the server."}, {"name": "torchvision", "description": "Larger."}]
 
 
 def tell(request, event, parts=None, **fields):
@@ -67,7 +72,6 @@ def paint(request, parts):
     tell(request, "job", name="jobs/0", title="", recipe="draft", size_px=64)
     tell(request, "stage", stage="waiting", place=2)
     tell(request, "stage", stage="starting", device="cpu", attempt=1)
-    pixels = colours(content, parts["content"])
     steps = 60 if mode == "slow" else 2
     partial = False
     for step in range(1, steps + 1):
@@ -87,26 +91,40 @@ def paint(request, parts):
         tell(request, "progress", scale=1, scales=1, step=step, steps=steps, seconds_left=(steps - step) / 10)
     tell(request, "stage", stage="fetching")
     width, height, depth = content["width"], content["height"], request["depth"]
+    answer = {"pixels": parts["content"]}
     if depth == 16:
+        pixels = colours(content, parts["content"])
         samples = array.array("H", [value * 257 for value in pixels])
         if mode == "ramp":
             samples = array.array("H", [(index * 5) % 65536 for index in range(len(pixels))])
-        pixels = samples.tobytes()
-    return tell(
-        request, "done", {"pixels": pixels}, width=width, height=height, depth=depth, partial=partial, job="jobs/0"
-    )
+        answer = {"file": png(width, height, samples)}
+    return tell(request, "done", answer, width=width, height=height, depth=depth, partial=partial, job="jobs/0")
+
+
+def png(width, height, samples):
+    """A file of RGB with 16 bits a channel."""
+    samples.byteswap()
+    data = samples.tobytes()
+    rows = b"".join(b"\0" + data[start : start + width * 6] for start in range(0, len(data), width * 6))
+
+    def chunk(kind, content):
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
 
 
 def answer(request, parts):
     match request["ask"]:
         case "hello":
-            tell(request, "hello", protocol=1, version="0")
+            tell(request, "hello", protocol=2, version="0")
         case "server" if request.get("server") == "nowhere:1":
             tell(request, "failed", sentence="Nobody answers at nowhere:1.", kind="ServerUnavailableError")
         case "server":
             devices = [{"name": "cpu", "description": "A stand-in", "busy": False}]
             tell(request, "server", address="stand-in", version="0", devices=devices, queued_jobs=1, running_jobs=1,
-                 round_trip_ms=1.5, max_size_px=2048, recipes=RECIPES, gallery=GALLERY)  # fmt: skip
+                 round_trip_ms=1.5, max_size_px=2048, weights=WEIGHTS, recipes=RECIPES, gallery=GALLERY)  # fmt: skip
         case "thumbnails":
             for index, style in enumerate(GALLERY):
                 tell(request, "thumbnail", {"pixels": bytes((index * 60, 90, 200 - index * 50)) * (96 * 72)},
