@@ -53,7 +53,7 @@ def test_jobs_are_listed_for_people_and_programs(impasto_, finished):
 def test_jobs_are_listed_by_state(impasto_, finished, endless):
     def listed(*states):
         options = [word for state in states for word in ("--state", state)]
-        lines = impasto_("jobs", "list", "--json", *options).stdout.splitlines()
+        lines = impasto_("jobs", "list", "--json", "--limit", 1000, *options).stdout.splitlines()
         return {(job["id"], job["state"]) for job in map(json.loads, lines)}
 
     assert listed("running") == {(endless.id, "running")}

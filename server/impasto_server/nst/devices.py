@@ -28,7 +28,7 @@ def list_devices() -> tuple[Device, ...]:
         found.append(Device(f"cuda:{index}", properties.name, properties.total_memory))
     if torch.backends.mps.is_available():
         found.append(Device("mps", "Apple Metal", torch.mps.recommended_max_memory()))
-    found.append(Device("cpu", f"CPU, {torch.get_num_threads()} threads", _main_memory_bytes()))
+    found.append(Device("cpu", _cpu_description(), _main_memory_bytes()))
     return tuple(found)
 
 
@@ -93,6 +93,11 @@ def _cgroup_bytes() -> int | None:
     except (OSError, ValueError):
         return None
     return None if limit == "max" else int(limit) - used
+
+
+def _cpu_description() -> str:
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def _main_memory_bytes() -> int | None:
