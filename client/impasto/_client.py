@@ -53,9 +53,11 @@ class Client:
         """Itself."""
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         """Closes it."""
-        self.close()
+        # A call that Ctrl-C tore apart may never end in gRPC's eyes, and closing would wait for it for ever.
+        if kind is not KeyboardInterrupt:
+            self.close()
 
     def close(self) -> None:
         """Closes the connection. Jobs go on; a later call opens it again."""

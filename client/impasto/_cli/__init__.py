@@ -4,9 +4,12 @@
 that the server doesn't accept; 130 interrupted. A user's mistake never shows a traceback.
 """
 
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -17,21 +20,39 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Entry point of `impasto`."""
-    sys.exit(run(sys.argv[1:]))
+    """Entry point of `impasto`. The first Ctrl-C is a KeyboardInterrupt, the second ends the process at once."""
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        code = run(sys.argv[1:])
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("impasto: interrupted", err=True)
+        _leave()
+    sys.exit(code)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    signal.signal(signal.SIGINT, _leave)
+    raise KeyboardInterrupt
+
+
+def _leave(*_: object) -> NoReturn:
+    # Not by way of the interpreter's end: what gRPC has of an interrupted call may wait there for ever.
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, RuntimeError):  # closed, or interrupted while it was being written to
+            if stream.isatty():
+                stream.write("\x1b[?25h")  # a live display hides the cursor
+            stream.flush()
+    os._exit(INTERRUPTED)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns its exit code."""
+    """Runs one command and returns its exit code. Interrupted, it raises KeyboardInterrupt or click.Abort."""
     try:
         code = cli.main(args=list(arguments), prog_name="impasto", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("impasto: interrupted", err=True)
-        return INTERRUPTED
     except BrokenPipeError:
         # click answers 1 to this while a command runs; here it is the last flush. Let the next go into nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
