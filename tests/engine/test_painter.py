@@ -18,15 +18,16 @@ from impasto_server import nst, recipes
 from impasto_server.engine import (
     Failed,
     Finished,
+    Noticed,
     PreviewDemand,
     Previewed,
     PreviewSpec,
     Progressed,
     Report,
+    ResultFormat,
     Steer,
     Task,
 )
-from impasto_server.engine.abc import Noticed, ResultFormat
 from impasto_server.engine.painter import Painter
 from impasto_server.nst.vgg import Maps, Network
 

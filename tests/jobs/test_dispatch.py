@@ -14,14 +14,15 @@ from impasto_server.engine import (
     DeviceInfo,
     Finished,
     Losses,
+    Noticed,
     PreviewDemand,
     Progressed,
     Report,
+    ResultFormat,
     Steer,
     Task,
     WorkerDied,
 )
-from impasto_server.engine.abc import Noticed, ResultFormat
 from impasto_server.jobs import Event, Jobs, JobSpec, Result, State, StateChanged, StyleSource
 
 KILLED = WorkerDied("The worker on here was killed", out_of_memory=True)

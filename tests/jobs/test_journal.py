@@ -15,8 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from impasto_server.engine import Losses, Progressed, Steering
-from impasto_server.engine.abc import Noticed, ResultFormat
+from impasto_server.engine import Losses, Noticed, Progressed, ResultFormat, Steering
 from impasto_server.jobs import (
     Event,
     Job,

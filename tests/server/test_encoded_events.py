@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from impasto.v1 import image_pb2, stylizer_pb2
-from impasto_server.engine import Losses, Previewed, PreviewSpec, Progressed
-from impasto_server.engine.abc import Noticed
+from impasto_server.engine import Losses, Noticed, Previewed, PreviewSpec, Progressed
 from impasto_server.jobs import Event, JobError, Result, State, StateChanged, Watched
 from impasto_server.service import responses
 from impasto_server.service.encoded import EncodedEvents

@@ -16,6 +16,7 @@ from impasto_server.engine import (
     Engine,
     Failed,
     Finished,
+    Noticed,
     Previewed,
     Progressed,
     Steer,
@@ -24,7 +25,6 @@ from impasto_server.engine import (
     Worker,
     WorkerDied,
 )
-from impasto_server.engine.abc import Noticed
 
 from .journal import Journal
 from .queue import JobQueue

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from impasto_server.engine import Losses, Progressed, Steering
-from impasto_server.engine.abc import Noticed, ResultFormat
+from impasto_server.engine import Losses, Noticed, Progressed, ResultFormat, Steering
 
 from .state import EventBody, Job, JobError, JobSpec, Result, State, StateChanged, StyleSource
 

@@ -6,8 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from impasto_server.engine import Progressed
-from impasto_server.engine.abc import Noticed, ResultFormat
+from impasto_server.engine import Noticed, Progressed, ResultFormat
 from impasto_server.recipes import Recipe, customise
 
 

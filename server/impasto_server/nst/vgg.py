@@ -25,7 +25,7 @@ Pull = Callable[[str, Tensor], Iterator[tuple[slice, Tensor]]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Vgg:
-    """VGG-19's convolutions, frozen, channels last, on one device."""
+    """VGG-19's convolutions, frozen, on one device."""
 
     source: str
     convolutions: Mapping[str, Convolution] = field(repr=False)

@@ -14,8 +14,7 @@ from google.protobuf.message import Message
 
 from impasto.v1 import image_pb2, job_pb2, stylizer_pb2
 from impasto_server import suggest
-from impasto_server.engine import PreviewSpec, Steering
-from impasto_server.engine.abc import ResultFormat
+from impasto_server.engine import PreviewSpec, ResultFormat, Steering
 from impasto_server.jobs import JobSpec, State, StyleSource
 from impasto_server.recipes import DEFAULT_RECIPE, FILE_PREFIX
 

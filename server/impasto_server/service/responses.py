@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from impasto.v1 import image_pb2, job_pb2
-from impasto_server.engine import Progressed
-from impasto_server.engine.abc import Noticed
+from impasto_server.engine import Noticed, Progressed
 from impasto_server.jobs import Event, Job, JobSpec, Result, State, StateChanged, Watched
 
 from .errors import job_status
