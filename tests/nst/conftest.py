@@ -9,6 +9,8 @@ from torch import Tensor
 
 from impasto_server import nst
 from impasto_server.nst.pictures import resized
+from impasto_server.nst.unit_mean import original_means, unit_mean
+from impasto_server.nst.weights import read_convolutions
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,3 +43,9 @@ def style() -> Tensor:
 def photograph(name: str, height: int, width: int) -> Tensor:
     pixels = torch.from_numpy(getattr(skimage.data, name)())
     return resized(pixels.permute(2, 0, 1) / 255, height, width)
+
+
+def vgg_in(dtype: torch.dtype) -> nst.Vgg:
+    """The embedded network scaled to unit mean in that type: float32's rounding would show in float64's digits."""
+    convolutions = {name: part.to(dtype) for name, part in read_convolutions("original").items()}
+    return nst.Vgg("original", unit_mean(convolutions, original_means()))

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto_server import nst, recipes
-from impasto_server.nst.unit_mean import original_means, unit_mean
 from impasto_server.nst.weights import read_convolutions
+
+from .conftest import vgg_in
 
 HEIGHT, WIDTH, STEPS, DECAY_EVERY = 64, 96, 20, 8
 MEAN = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float64).view(1, 3, 1, 1)
@@ -105,17 +106,10 @@ def test_classic_is_the_textbook_to_the_digit(
     recipe = recipes.customise(
         "classic", {"height_px": HEIGHT, "width_px": WIDTH, "steps": steps, "decay_every_steps": DECAY_EVERY}
     )
-    run = nst.stylize(content.to(dtype), [(style.to(dtype), 1.0)], recipe, vgg=in_precision(vgg, dtype))
+    network = vgg if dtype == torch.float32 else vgg_in(dtype)
+    run = nst.stylize(content.to(dtype), [(style.to(dtype), 1.0)], recipe, vgg=network)
     ours = [step.losses() for step in run]
     for step, (expected, losses) in enumerate(zip(book, ours, strict=False), start=1):
         assert (losses.content, losses.style, losses.tv) == pytest.approx(expected, rel=precision), f"step {step}"
         assert losses.total == pytest.approx(sum(expected), rel=precision)
     assert ours[-1].total < ours[0].total / 2
-
-
-def in_precision(vgg: nst.Vgg, dtype: torch.dtype) -> nst.Vgg:
-    """The network scaled to unit mean in that type: float32's rounding would show in float64's digits."""
-    if dtype == torch.float32:
-        return vgg
-    exact = {name: part.to(dtype) for name, part in read_convolutions("original").items()}
-    return nst.Vgg("original", unit_mean(exact, original_means()))

@@ -14,11 +14,9 @@ from impasto_server.nst.objective import Objective, network_input, objective
 from impasto_server.nst.stylize import _network
 from impasto_server.nst.tiled import TiledNetwork
 from impasto_server.nst.tiles import reach_px, tiles
-from impasto_server.nst.unit_mean import original_means, unit_mean
-from impasto_server.nst.weights import read_convolutions
 from impasto_server.recipes import Recipe, Scale
 
-from .conftest import photograph
+from .conftest import photograph, vgg_in
 
 
 def test_the_reach_of_a_layer_is_counted_from_its_convolutions() -> None:
@@ -60,8 +58,7 @@ CASES = [
 def test_tiles_change_neither_losses_nor_gradient(
     name: str, height: int, width: int, side: int, dtype: torch.dtype, precision: float
 ) -> None:
-    exact = {layer: part.to(dtype) for layer, part in read_convolutions("original").items()}
-    vgg = nst.Vgg("original", unit_mean(exact, original_means()))
+    vgg = vgg_in(dtype)
     recipe = replace(recipes.customise(name, {"height_px": height, "width_px": width}), precision="exact")
     size = Scale(height, width, 1)
     content, style = photograph("coffee", height, width).to(dtype), photograph("chelsea", 70, 90).to(dtype)
@@ -76,10 +73,9 @@ def test_tiles_change_neither_losses_nor_gradient(
     assert (tiled[1] - whole[1]).norm() <= precision * whole[1].norm()
 
 
-def test_the_descent_s_gradient_is_that_of_its_losses(vgg: nst.Vgg, content: Tensor, style: Tensor) -> None:
+def test_the_descent_s_gradient_is_that_of_its_losses(content: Tensor, style: Tensor) -> None:
     """Along a random direction, by central differences in float64."""
-    exact = {layer: part.to(torch.float64) for layer, part in read_convolutions("original").items()}
-    vgg = nst.Vgg("original", unit_mean(exact, original_means()))
+    vgg = vgg_in(torch.float64)
     size = Scale(32, 48, 1)
     for name in ("classic", "painterly"):
         recipe = recipes.customise(name, {"height_px": 32, "width_px": 48})

@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 from impasto_server import nst
 from impasto_server.nst.tiles import tiles
-from impasto_server.nst.unit_mean import original_means, unit_mean
 from impasto_server.nst.vgg import Network
-from impasto_server.nst.weights import read_convolutions
 from impasto_server.recipes import CONVOLUTIONS, LAST_OF_BLOCK, LAYERS, Pooling
+
+from .conftest import vgg_in
 
 PICTURE = torch.randn(1, 3, 32, 48, generator=torch.Generator().manual_seed(2))
 
@@ -77,8 +77,7 @@ def test_average_pooling_keeps_the_last_pixels_of_odd_sides(
 @pytest.fixture(scope="module")
 def exact_vgg() -> nst.Vgg:
     """In float64: the gradients below must agree to its digits."""
-    exact = {name: part.to(torch.float64) for name, part in read_convolutions("original").items()}
-    return nst.Vgg("original", unit_mean(exact, original_means()))
+    return vgg_in(torch.float64)
 
 
 def plainly(vgg: nst.Vgg, picture: Tensor, *, pooling: Pooling, replicate_border: bool) -> dict[str, Tensor]:

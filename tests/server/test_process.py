@@ -106,15 +106,21 @@ def test_a_worker_that_is_killed_costs_an_attempt_and_not_the_job(tmp_path: Path
         assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
 
 
+def killed_in_each_attempt(server: ServerProcess, name: str, how: signal.Signals) -> int:
+    """Kills the job's worker as soon as it makes progress, again and again to the job's end. Returns how often."""
+    attempts = 0
+    for event in wire.watch(server.stub, name, timeout_s=280):
+        if event.HasField("progress") and event.attempt > attempts:
+            attempts = event.attempt
+            os.kill(server.worker_process_ids()[0], how)
+    return attempts
+
+
 @pytest.mark.timeout(300)  # a worker takes its seconds to start, and here it does so five times
 def test_a_job_whose_workers_keep_dying_fails_with_advice(tmp_path: Path, photo_png: bytes) -> None:
     with ServerProcess(tmp_path) as server:
         job = wire.create_job(server.stub, wire.upload(server.stub, photo_png), **LONG)
-        attempts = 0
-        for event in wire.watch(server.stub, job.name, timeout_s=280):
-            if event.HasField("progress") and event.attempt > attempts:
-                attempts = event.attempt
-                os.kill(server.worker_process_ids()[0], signal.SIGKILL)
+        attempts = killed_in_each_attempt(server, job.name, signal.SIGKILL)
         ended = wire.get_job(server.stub, job.name)
         assert attempts == 5
         events = list(wire.watch(server.stub, job.name))
@@ -135,11 +141,7 @@ def test_a_job_whose_workers_keep_crashing_fails_sooner_for_no_tile_is_to_blame(
 ) -> None:
     with ServerProcess(tmp_path) as server:
         job = wire.create_job(server.stub, wire.upload(server.stub, photo_png), **LONG)
-        attempts = 0
-        for event in wire.watch(server.stub, job.name, timeout_s=280):
-            if event.HasField("progress") and event.attempt > attempts:
-                attempts = event.attempt
-                os.kill(server.worker_process_ids()[0], signal.SIGSEGV)
+        attempts = killed_in_each_attempt(server, job.name, signal.SIGSEGV)
         assert attempts == 3
         assert re.search(
             r"crashed \(SIGSEGV\), 3 times at step \d+\.", wire.get_job(server.stub, job.name).error.message

@@ -4,15 +4,15 @@ Style works on `Moments`, sums over positions, so that a picture may be taken in
 loss gives its value and its slope in closed form; nothing here waits for the device.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from .bands import bands
+
 _TINY = 1e-8
-_BAND_BYTES = 2**26
-"""About what is worked on at a time, so that scratch space doesn't grow with the picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,14 +79,6 @@ def as_rows(features: Tensor) -> Tensor:
 def as_maps(rows: Tensor, like: Tensor) -> Tensor:
     """The reverse of `as_rows`, with the height and width of features (1, C, H, W)."""
     return rows.view(*like.shape[-2:], like.shape[1]).permute(2, 0, 1)[None]
-
-
-def bands(maps: Tensor) -> Iterator[slice]:
-    """Rows of maps (1, C, H, W) in bands of bounded size."""
-    height = maps.shape[-2]
-    rows = max(1, _BAND_BYTES // max(1, 4 * maps.shape[1] * maps.shape[-1]))
-    for start in range(0, height, rows):
-        yield slice(start, min(start + rows, height))
 
 
 def blended(parts: Sequence[Moments], shares: Sequence[float]) -> Moments:

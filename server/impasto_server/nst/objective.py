@@ -9,6 +9,7 @@ from torch import Tensor
 from impasto_server.recipes import MINIMUM_SIDE_PX, Recipe, Scale
 
 from . import losses, pictures
+from .bands import bands
 from .losses import Content, Moments, RelativeStyle, Slope, TextbookStyle
 from .tiled import TiledNetwork, add_moments
 from .tiles import Tile
@@ -79,7 +80,7 @@ class _Pull:
     def __call__(self, layer: str, features: Tensor) -> Iterator[tuple[slice, Tensor]]:
         slope, content = self._slopes.get(layer), self._objective.content.get(layer)
         target = self._tile.part_of_whole(layer, content.target) if content else None
-        for band in losses.bands(features):
+        for band in bands(features):
             here = features[..., band, :]
             if slope:
                 yield band, losses.as_maps(slope.at(losses.as_rows(here)), here)

@@ -7,18 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .bands import bands
 from .weights import COLOUR_MEAN, COLOUR_STD
-
-_BAND_PIXELS = 2**21
-"""About what is worked on at a time, so that scratch space doesn't grow with the picture."""
-
-
-def bands(picture: Tensor) -> Iterator[slice]:
-    """Rows of a picture (…, H, W) in bands of bounded size."""
-    height, width = picture.shape[-2:]
-    rows = max(1, _BAND_PIXELS // width)
-    for start in range(0, height, rows):
-        yield slice(start, min(start + rows, height))
 
 
 def in_unit(picture: Tensor) -> Tensor:

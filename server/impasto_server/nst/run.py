@@ -13,6 +13,7 @@ from torch import Tensor
 from impasto_server.recipes import Recipe, Scale
 
 from . import pictures, spectrum
+from .bands import bands
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class State:
         power = recipe.spectral_power
         if power:
             spectrum.filter_(gradient, power)
-        for band in pictures.bands(gradient):
+        for band in bands(gradient):
             slope, first, second, picture = (
                 whole[..., band, :] for whole in (gradient, self.first, self.second, self.picture)
             )
@@ -152,7 +153,7 @@ class State:
                 picture.sub_(direction)
         if power:
             self.picture.sub_(spectrum.filter_(gradient, power))
-        for band in pictures.bands(gradient):
+        for band in bands(gradient):
             picture, average = self.picture[..., band, :], self.average[..., band, :]
             if recipe.clamp:
                 pictures.clamp_(picture)
