@@ -33,7 +33,7 @@ def test_total_variation_counts_both_directions_by_half() -> None:
 
 
 def test_the_gradient_of_total_variation_is_that_of_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bands, "BAND_BYTES", 500)  # several bands
+    monkeypatch.setattr(bands, "band_bytes", lambda device: 500)  # several bands
     picture = features(8, channels=3, height=23, width=11)
     weight, gradient = torch.tensor(2.5, dtype=torch.float64), torch.ones_like(picture)
     losses.total_variation(picture, weight, gradient)
@@ -74,7 +74,7 @@ def test_blending_styles_ignores_their_sizes() -> None:
 def test_moments_of_bands_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     maps = features(9, height=31)
     whole = moments(maps)
-    monkeypatch.setattr(bands, "BAND_BYTES", 4 * 6 * 11 * 4)
+    monkeypatch.setattr(bands, "band_bytes", lambda device: 4 * 6 * 11 * 4)
     assert len(list(bands.bands(maps))) == 8
     banded = moments(maps)
     torch.testing.assert_close(banded.second, whole.second)

@@ -12,15 +12,12 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from .abc import DeviceInfo, Failed, Finished, PreviewDemand, Report, Steer, Task, WorkerDied
+from .environment import PAINTING
 from .pipe import Cancel, Command, Hello, NoDevice, pack, receive
 
 # A worker that hasn't ended its run this long after a cancel is killed; another goes on from the checkpoint.
 CANCEL_PATIENCE_S = 5.0
 AUTOMATIC = "auto"
-
-# OpenMP's threads wait for each other by spinning. Beside a busy program, such as the editor that wants the picture, a
-# spinning thread takes the core from the one it waits for: steps take three times as long (docs/performance.md).
-_PATIENT_THREADS = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "1"}
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +67,7 @@ class LocalWorker:
             self.asked_for,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=_PATIENT_THREADS | os.environ,
+            env={**PAINTING, **os.environ},
         )
         self._hello = asyncio.create_task(self._greet(), name=f"hello {self.asked_for}")
         # Nobody may be waiting yet; whoever calls ready() or run() is told.

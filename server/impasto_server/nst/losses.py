@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .bands import bands
+from .products import add_gram_, times
 
 _TINY = 1e-8
 
@@ -65,9 +66,9 @@ def moments(features: Tensor, dtype: torch.dtype) -> Moments:
     first = torch.zeros(channels, dtype=dtype, device=features.device)
     second = torch.zeros((channels, channels), dtype=dtype, device=features.device)
     for band in bands(features):
-        rows = as_rows(features[..., band, :]).to(dtype)
+        rows = as_rows(features[..., band, :].to(dtype))
         first += rows.sum(0)
-        second.addmm_(rows.T, rows)
+        add_gram_(second, rows, features.dtype)
     return Moments(features.shape[-2] * features.shape[-1], first, second)
 
 
@@ -160,12 +161,20 @@ def root_of(matrix: Tensor) -> tuple[Tensor, Tensor]:
     an eigensolver. Stopped early they leave out the smallest eigenvalues, which have no stable gradient.
     """
     scale = matrix.trace() + _TINY
-    identity = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
-    root, inverse = matrix / scale, identity
-    for _ in range(_ITERATIONS):
-        correction = torch.addmm(identity, inverse, root, beta=1.5, alpha=-0.5)
-        root, inverse = root @ correction, correction @ inverse
+    root = matrix / scale
+    inverse = _correction(root)  # the first iteration's, where A^-½ is still the identity
+    root = times(root, inverse)
+    for _ in range(_ITERATIONS - 1):
+        correction = _correction(times(inverse, root))
+        root, inverse = times(root, correction), times(correction, inverse)
     return root * scale.sqrt(), inverse / scale.sqrt()
+
+
+def _correction(matrix: Tensor) -> Tensor:
+    """(3 I - A) / 2."""
+    correction = -0.5 * matrix
+    correction.diagonal().add_(1.5)
+    return correction
 
 
 @dataclass(frozen=True, slots=True, eq=False)

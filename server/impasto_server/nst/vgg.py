@@ -146,7 +146,7 @@ class Network:
                 if gradient is not None and name in LAST_OF_BLOCK:
                     gradient = self._unpooled(gradient, rectified)
                 gradient = self._pulled(relu, maps, gradient, pull, tile)
-                gradient = torch.ops.aten.threshold_backward(gradient, rectified, 0)
+                torch.ops.aten.threshold_backward.grad_input(gradient, rectified, 0, grad_input=gradient)
                 del rectified
             gradient = self._pulled(name, maps, gradient, pull, tile)
             gradient = self._convolved_back(name, gradient)
