@@ -197,3 +197,12 @@ def test_a_device_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "cuda:7 is not there; found: cpu" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows a process's environment")
+def test_a_worker_finds_the_environment_for_painting_unless_its_owner_says_otherwise(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, GOMP_SPINCOUNT="7") as server:
+        wait_until(lambda: server.worker_process_ids())
+        environment = Path(f"/proc/{server.worker_process_ids()[0]}/environ").read_text(encoding="utf-8").split("\0")
+    assert "THP_MEM_ALLOC_ENABLE=1" in environment
+    assert "GOMP_SPINCOUNT=7" in environment
