@@ -142,3 +142,16 @@ def test_a_plain_style_gives_finite_losses() -> None:
     value, slope = losses.RelativeStyle.like(moments(plain + 1))(moments(ours))
     assert torch.isfinite(value)
     assert torch.isfinite(slope.at(losses.as_rows(ours))).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_relative_loss_of_plain_maps_is_finite(seed: int) -> None:
+    """A covariance is a difference: of maps that hardly vary it holds nothing but rounding, and may be negative."""
+    plain = features(seed, channels=32, height=1, width=1).float().abs() * 20
+    maps = (plain + 1e-4 * features(seed + 1, channels=32, height=20, width=30).float()).contiguous()
+    loss = losses.RelativeStyle.like(losses.moments(maps, torch.float32))
+    value, slope = loss(losses.moments(maps + 1e-4, torch.float32))
+    assert value.isfinite()
+    assert slope.first is not None
+    assert slope.first.isfinite().all()
+    assert slope.second.isfinite().all()

@@ -22,7 +22,7 @@ from tests.proxy import Proxy
 from tests.server_process import ServerProcess
 
 # 2 scales, long enough to be interrupted, short enough for a test: some 6 s on one core.
-JOB = {"recipe": "painterly", "size_px": 192, "steps": 24, "seed": 5}
+JOB = {"recipe": "painterly", "size_px": 192, "steps": 60, "seed": 5}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_a_watcher_of_the_first_life_goes_on_in_the_second(tmp_path: Path, photo
         with pytest.raises(grpc.RpcError):
             for event in wire.watch(server.stub, job.name):
                 seen.append(event)
-                if event.progress.step == 5:
+                if event.progress.step >= 5:
                     server.process.kill()
     with ServerProcess(tmp_path) as server:
         seen += wire.watch(server.stub, job.name, after_sequence=seen[-1].sequence)
@@ -365,7 +365,7 @@ def test_a_full_disk_refuses_new_work_and_loses_nothing(
     request.addfinalizer(lambda: subprocess.run(["umount", "--lazy", small_disk], check=True))
     with ServerProcess(small_disk, "--checkpoint-s", "0.2") as server:
         content = wire.upload(server.stub, photo_png)
-        job = wire.create_job(server.stub, content, **JOB)
+        job = wire.create_job(server.stub, content, **{**JOB, "steps": 200})  # for longer than the disk is full
         wait_for_step(server, job.name, 2)
         with (small_disk / "ballast").open("wb", buffering=0) as ballast, pytest.raises(OSError, match="No space left"):
             while True:

@@ -118,7 +118,7 @@ def killed_in_each_attempt(server: ServerProcess, name: str, how: signal.Signals
 
 @pytest.mark.timeout(300)  # a worker takes its seconds to start, and here it does so five times
 def test_a_job_whose_workers_keep_dying_fails_with_advice(tmp_path: Path, photo_png: bytes) -> None:
-    with ServerProcess(tmp_path) as server:
+    with ServerProcess(tmp_path, "--checkpoint-s", "1000") as server:
         job = wire.create_job(server.stub, wire.upload(server.stub, photo_png), **LONG)
         attempts = killed_in_each_attempt(server, job.name, signal.SIGKILL)
         ended = wire.get_job(server.stub, job.name)
@@ -139,7 +139,7 @@ def test_a_job_whose_workers_keep_dying_fails_with_advice(tmp_path: Path, photo_
 def test_a_job_whose_workers_keep_crashing_fails_sooner_for_no_tile_is_to_blame(
     tmp_path: Path, photo_png: bytes
 ) -> None:
-    with ServerProcess(tmp_path) as server:
+    with ServerProcess(tmp_path, "--checkpoint-s", "1000") as server:
         job = wire.create_job(server.stub, wire.upload(server.stub, photo_png), **LONG)
         attempts = killed_in_each_attempt(server, job.name, signal.SIGSEGV)
         assert attempts == 3

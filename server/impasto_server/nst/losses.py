@@ -134,12 +134,16 @@ class RelativeStyle:
         left_out = int((values.cumsum(0) < _LEFT_OUT * values.sum()).sum())
         left_out = min(left_out, len(values) - 1)
         root = vectors[:, left_out:] * values[left_out:].sqrt()
-        mean, variance = target.mean(), covariance.trace()
+        mean, variance = target.mean(), covariance.trace().clamp_min(0)
         return cls(mean, root.to(covariance), variance, mean.square().sum() + variance + _TINY)
 
     def __call__(self, style: Moments) -> tuple[Tensor, Slope]:
         mean, covariance = style.mean(), style.covariance()
-        common, inverse = root_of(self.root.T @ covariance @ self.root)
+        product = self.root.T @ covariance @ self.root
+        # Of a plain picture a covariance is what rounding left of a difference, and may be negative.
+        noise = _ROUNDINGS * torch.finfo(mean.dtype).eps * (mean.square().sum() + covariance.trace().abs())
+        product.diagonal().add_(noise * self.root.square().sum())
+        common, inverse = root_of(product)
         apart = mean - self.mean
         distance = apart.square().sum() + covariance.trace() + self.variance - 2 * common.trace()
         by_covariance = -(self.root @ inverse @ self.root.T) / self.size
@@ -152,6 +156,9 @@ _LEFT_OUT = 1e-3
 """Share of a style's variance that its relative loss may overlook."""
 
 _ITERATIONS = 10
+
+_ROUNDINGS = 16
+"""How many of its type's roundings a covariance may be off by, in units of its second moment."""
 
 
 def root_of(matrix: Tensor) -> tuple[Tensor, Tensor]:
