@@ -349,7 +349,7 @@ def test_a_cut_connection_is_said_and_the_painting_goes_on(
         script = [
             ["shown", f"set server {proxy.address}"],
             ["then", "click Test"],
-            ["gallery", "set recipe draft"],
+            ["gallery", "set recipe painterly"],  # long enough to be cut, however fast the machine
             ["then", "click Generate"],
             ["step 5", "mark cut"],
             ["reconnecting", "mark real-reconnecting"],
