@@ -313,7 +313,7 @@ def test_reduced_precision_ends_within_a_hundredth_of_float32(
     """Also where the processor has no fast bfloat16: slow, but the same numbers."""
     monkeypatch.setitem(nst.stylize.__globals__, "fastest_precision", lambda _: torch.bfloat16)
     for name in ("fast-classic", "painterly"):
-        recipe = recipes.customise(name, {"size_px": 96, "steps": 30})
+        recipe = recipes.customise(name, {"size_px": 96, "steps": 120})  # shorter runs have not settled
         ends = {}
         for precision in ("exact", "fastest"):
             end = paint(content, style, replace(recipe, precision=precision), vgg)[-1].checkpoint
@@ -321,5 +321,4 @@ def test_reduced_precision_ends_within_a_hundredth_of_float32(
             one_more = replace(recipe, precision="exact", steps=1, coarsest_px=None)
             (seen,) = paint(content, style, one_more, vgg, begin_from=end)
             ends[precision] = seen.losses.total
-        # Short runs wander, and lower is no fault.
-        assert 0.97 * ends["exact"] < ends["fastest"] < 1.01 * ends["exact"], name
+        assert ends["fastest"] == pytest.approx(ends["exact"], rel=0.01), name

@@ -21,7 +21,7 @@ from tests import wire
 from tests.proxy import Proxy
 from tests.server_process import ServerProcess
 
-# 2 scales, long enough to be interrupted, short enough for a test: some 6 s on one core.
+# 2 scales, long enough to be interrupted, short enough for a test.
 JOB = {"recipe": "painterly", "size_px": 192, "steps": 60, "seed": 5}
 
 
