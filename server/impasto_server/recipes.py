@@ -15,7 +15,7 @@ Objective = Literal["textbook", "relative"]
 InitialImage = Literal["content", "noise"]
 Pooling = Literal["max", "average"]
 Precision = Literal["exact", "fastest"]
-Schedule = Literal["staircase", "linear"]
+OptimiserName = Literal["adam", "l-bfgs"]
 
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)
 """VGG-19's five blocks (Simonyan & Zisserman 2015, table 1, column E)."""
@@ -77,17 +77,20 @@ class Recipe:
     tv_weight: float
     learning_rate: float
     """In units of the normalised picture: 1 is a standard deviation of ImageNet's colours, about 0.225."""
-    schedule: Schedule = "staircase"
-    """Of the learning rate in each scale: a factor of `learning_rate_decay` after every `decay_every_steps`, or from
-    the first step to the last in a straight line to 0, whatever those two say."""
     learning_rate_decay: float
+    """Factor on the learning rate after every `decay_every_steps`."""
     decay_every_steps: int
     """Counted from the start of each scale."""
     spectral_power: float = 0.0
     """How much further than fine detail a step takes what is large in the picture: a wave twice as long goes
     4 ^ `spectral_power` times as far for the same slope. 0 is plain Adam."""
+    optimiser: OptimiserName = "adam"
+    """`adam` is Kingma & Ba 2015. `l-bfgs` learns from its last steps how far each direction may go (Byrd, Nocedal &
+    Schnabel 1994); the learning rate is then the root mean square that no step exceeds."""
     betas: tuple[float, float]
-    """Adam's decay rates for the first and second moment (Kingma & Ba 2015)."""
+    """Adam's decay rates for the first and second moment."""
+    remembered_steps: int = 10
+    """How many of them L-BFGS learns from; each takes 24 bytes a pixel."""
     averaging: float
     """Share of the past in the running average of pictures that is shown; 0 shows the picture itself."""
     clamp: bool
@@ -198,11 +201,11 @@ _FAST_CLASSIC = replace(
     _CLASSIC,
     name="fast-classic",
     summary="The textbook's objective, reached in a fraction of its time by a better optimiser.",
-    steps=260,
-    learning_rate=0.18,
-    schedule="linear",
+    steps=180,
+    optimiser="l-bfgs",
+    learning_rate=0.1,
+    learning_rate_decay=1.0,
     spectral_power=0.25,
-    betas=(0.9, 0.8),
     precision="fastest",
 )
 

@@ -14,9 +14,11 @@ from impasto_server.nst.objective import Objective, network_input, objective
 from impasto_server.nst.stylize import _network
 from impasto_server.nst.tiled import TiledNetwork
 from impasto_server.nst.tiles import reach_px, tiles
-from impasto_server.recipes import Recipe, Scale
+from impasto_server.recipes import RECIPES, Recipe, Scale
 
 from .conftest import photograph, vgg_in
+
+CLASSIC = RECIPES["classic"]
 
 
 def test_the_reach_of_a_layer_is_counted_from_its_convolutions() -> None:
@@ -94,16 +96,25 @@ def test_the_descent_s_gradient_is_that_of_its_losses(content: Tensor, style: Te
 def test_tiles_are_as_large_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     monkeypatch.setattr(room, "free_memory_bytes", lambda _: 4 * 2**30)
-    assert room.tile_px(Scale(512, 512, 1), 1000, cpu) is None
-    side = room.tile_px(Scale(4096, 4096, 1), 2000, cpu)
+    assert room.tile_px(Scale(512, 512, 1), 1000, cpu, CLASSIC) is None
+    side = room.tile_px(Scale(4096, 4096, 1), 2000, cpu, CLASSIC)
     assert side is not None
     assert side % 16 == 0
     assert 0.9 * 2**30 < side**2 * 2000 <= 2**30
-    assert room.tile_px(Scale(8192, 8192, 1), 10, torch.device("cpu")) is None
+    assert room.tile_px(Scale(8192, 8192, 1), 10, cpu, CLASSIC) is None
     monkeypatch.setattr(room, "free_memory_bytes", lambda _: 0)
-    assert room.tile_px(Scale(512, 512, 1), 1000, cpu) == room.SMALLEST_TILE_PX
+    assert room.tile_px(Scale(512, 512, 1), 1000, cpu, CLASSIC) == room.SMALLEST_TILE_PX
     monkeypatch.setattr(room, "free_memory_bytes", lambda _: None)
-    assert room.tile_px(Scale(512, 512, 1), 1000, cpu) is None
+    assert room.tile_px(Scale(512, 512, 1), 1000, cpu, CLASSIC) is None
+
+
+def test_what_an_optimiser_remembers_leaves_less_room_for_tiles_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "free_memory_bytes", lambda _: 6 * 2**30)
+    sides = [
+        room.tile_px(Scale(4096, 4096, 1), 5000, torch.device("cuda"), RECIPES[name])
+        for name in ("classic", "fast-classic")
+    ]
+    assert sides[0] and sides[1] and sides[1] < sides[0]
 
 
 def test_free_memory_is_told() -> None:

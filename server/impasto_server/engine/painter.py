@@ -116,7 +116,7 @@ class Painter:
         if last:
             # Waits for a checkpoint that is being written, so that the last one stays.
             self._checkpoints.drop()
-            self._save(last.checkpoint(copy=False), task.checkpoint)
+            self._save(last.last_checkpoint(), task.checkpoint)
             rows, size, made = last.rows(bits), scales[last.scale - 1], last.step
         elif resume:
             rows, size = nst.rows(resume, bits), scales[int(resume.meta["scale"])]

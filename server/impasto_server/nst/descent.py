@@ -1,4 +1,4 @@
-"""Steps down an objective at one scale: gradient, Adam, average; on CUDA recorded once and played back."""
+"""Steps down an objective at one scale: gradient, optimiser, average; on CUDA recorded once and played back."""
 
 import logging
 
@@ -17,17 +17,16 @@ _STEPS_BEFORE_RECORDING = 3
 
 
 class Descent:
-    """Changes a state step by step; `steps` are those of the whole scale, wherever in it the state is.
+    """Changes a state step by step.
 
-    What differs between steps, weights and Adam's corrections, lies in two small tensors on the device. So a step is
+    What differs between steps, weights and the optimiser's pace, lies in two small tensors on the device. So a step is
     always the same sequence of kernels: on CUDA it is recorded as a graph, and played back without Python's time.
     """
 
-    def __init__(self, state: State, objective: Objective, recipe: Recipe, steps: int) -> None:
+    def __init__(self, state: State, objective: Objective, recipe: Recipe) -> None:
         self._state = state
         self._objective = objective
         self._recipe = recipe
-        self._steps = steps
         picture = state.picture
         self._gradient = torch.empty_like(picture)
         self._terms, self._weights, self._pace = (picture.new_zeros(3) for _ in range(3))
@@ -41,7 +40,7 @@ class Descent:
         if weights != self._known:
             self._known = weights
             _fill(self._weights, (weights.content, weights.style, weights.tv))
-        _fill(self._pace, self._state.pace(self._recipe, self._steps))
+        _fill(self._pace, self._state.pace(self._recipe))
         if self._is_to_be_recorded():
             self._record()
         if self._graph:

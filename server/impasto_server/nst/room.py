@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from impasto_server.recipes import Scale
+from impasto_server.recipes import Recipe, Scale
 
 from .devices import free_memory_bytes
 from .tiles import ALIGNMENT_PX
@@ -13,23 +13,30 @@ USUAL_TILE_PX = 1024
 """Larger ones save little: their halo is a small part of them already."""
 SMALLEST_TILE_PX = 64
 
-_STATE_BYTES = 80
-"""About what a pixel of the picture takes whatever the tiles: picture, average, two moments, gradient, targets."""
+_STATE_BYTES = 56
+"""About what a pixel of the picture takes whatever tiles and optimiser: picture, average, gradient, targets."""
 _SHARES = {"cpu": 0.25, "cuda": 0.85, "mps": 0.5}
 """Of the free memory. A CPU's is everybody's: the editor that sent the picture has its own copy of it."""
 
 
-def tile_px(size: Scale, bytes_per_pixel: float, device: torch.device) -> int | None:
+def tile_px(size: Scale, bytes_per_pixel: float, device: torch.device, recipe: Recipe) -> int | None:
     """Longest side of a tile for a picture of this size; None if there is room for the whole."""
     free = free_memory_bytes(device)
     if free is None:
         return None
     pixels = size.height_px * size.width_px
-    room = free * _SHARES.get(device.type, 0.5) - (0 if device.type == "cpu" else pixels * _STATE_BYTES)
+    room = free * _SHARES.get(device.type, 0.5) - (
+        0 if device.type == "cpu" else pixels * (_STATE_BYTES + _optimiser_bytes(recipe))
+    )
     if pixels * bytes_per_pixel <= room:
         return None
     side = math.isqrt(max(0, int(room / bytes_per_pixel))) // ALIGNMENT_PX * ALIGNMENT_PX
     return max(SMALLEST_TILE_PX, min(side, USUAL_TILE_PX))
+
+
+def _optimiser_bytes(recipe: Recipe) -> int:
+    pictures = 2 if recipe.optimiser == "adam" else 2 * recipe.remembered_steps
+    return 12 * pictures
 
 
 def smaller(tile: int | None, size: Scale) -> int | None:

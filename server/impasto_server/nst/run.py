@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 import torch
@@ -13,7 +14,10 @@ from torch import Tensor
 from impasto_server.recipes import Recipe, Scale
 
 from . import pictures, spectrum
+from .adam import Adam
 from .bands import bands
+from .optimiser import Optimiser
+from .quasi_newton import QuasiNewton
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +81,22 @@ class CheckpointError(ValueError):
 class State:
     """A run between two steps. A step changes its tensors in place: there is room for one picture only.
 
-    Pictures are normalised, (1, 3, height, width). `first` and `second` are Adam's moments of the gradient.
-    `average` is the picture itself where the recipe doesn't average.
+    Pictures are normalised, (1, 3, height, width). `average` is the picture itself where the recipe doesn't average.
     """
 
     scale: int
     """Index into the plan."""
     step_in_scale: int
-    adam_steps: int
+    count: int
+    """Steps that the optimiser was there for."""
     picture: Tensor
     average: Tensor
-    first: Tensor
-    second: Tensor
+    optimiser: Optimiser
 
     @classmethod
     def start(cls, picture: Tensor, recipe: Recipe) -> Self:
         average = picture.clone() if recipe.averaging else picture
-        return cls(0, 0, 0, picture, average, torch.zeros_like(picture), torch.zeros_like(picture))
+        return cls(0, 0, 0, picture, average, _KINDS[recipe.optimiser].start(picture, recipe))
 
     def at_next_scale(self, size: Scale, recipe: Recipe) -> "State":
         """The painting and the optimiser's memory, enlarged: the average becomes the picture to go on from."""
@@ -104,72 +107,51 @@ class State:
         return State(
             scale=self.scale + 1,
             step_in_scale=0,
-            adam_steps=self.adam_steps,
+            count=self.count,
             picture=picture,
             average=picture.clone() if recipe.averaging else picture,
-            # Bilinear, as that keeps first² ≤ second. Bicubic undershoots to second = 0 in places, where a single
-            # step then goes as far as colours go: isolated dots.
-            first=pictures.resized(self.first, height, width).mul_(thinning),
-            second=pictures.resized(self.second, height, width).mul_(thinning**2),
+            optimiser=self.optimiser.at_next_scale(size, thinning),
         )
 
-    def pace(self, recipe: Recipe, steps: int) -> tuple[float, float, float]:
-        """What the next of a scale's `steps` multiplies by: Adam's corrected learning rate, its correction of the
-        second moment, and the picture's share in the average.
-        """
-        beta1, beta2 = recipe.betas
-        count, step = self.adam_steps + 1, self.step_in_scale + 1
-        if recipe.schedule == "linear":
-            decay = 1 - self.step_in_scale / steps
-        else:
-            decay = recipe.learning_rate_decay ** (self.step_in_scale // recipe.decay_every_steps)
-        rate = recipe.learning_rate * decay
+    def pictures(self) -> Mapping[str, Tensor]:
+        """By name; the average only where it isn't the picture."""
+        average = {"average": self.average} if self.average is not self.picture else {}
+        return {"picture": self.picture, **average}
+
+    def pace(self, recipe: Recipe) -> tuple[float, float, float]:
+        """What differs at the next step: the optimiser's two numbers, and the picture's share in the average."""
+        decay = recipe.learning_rate_decay ** (self.step_in_scale // recipe.decay_every_steps)
         # Corrected for its short past as Adam's moments are; the picture that a scale began with counts as one step.
-        share = (1 - recipe.averaging) / (1 - recipe.averaging ** (step + 1))
-        return rate / (1 - beta1**count), 1 / (1 - beta2**count), share
+        share = (1 - recipe.averaging) / (1 - recipe.averaging ** (self.step_in_scale + 2))
+        return *self.optimiser.pace(recipe.learning_rate * decay, self.count, recipe), share
 
     def descend(self, gradient: Tensor, pace: Tensor, recipe: Recipe) -> None:
-        """A step of Adam (Kingma & Ba 2015, algorithm 1), and its share in the average; `pace` as a tensor (3).
+        """A step, and its share in the average; `pace` as a tensor (3). Takes the gradient's place.
 
-        With `spectral_power` Adam works on z, where the picture is F z and F a filter in favour of low frequencies:
-        the gradient of z is F times the picture's, and a step in z is one of F times that in the picture. Takes the
-        gradient's place.
+        With `spectral_power` the optimiser works on z, where the picture is F z and F a filter in favour of low
+        frequencies: the gradient of z is F times the picture's, and a step in z is one of F times that in the picture.
         """
-        beta1, beta2 = recipe.betas
-        rate, correction, share = pace
         power = recipe.spectral_power
         if power:
             spectrum.filter_(gradient, power)
-        for band in bands(gradient):
-            slope, first, second, picture = (
-                whole[..., band, :] for whole in (gradient, self.first, self.second, self.picture)
-            )
-            first.lerp_(slope, 1 - beta1)
-            second.mul_(beta2).addcmul_(slope, slope, value=1 - beta2)
-            direction = (first * rate).div_((second * correction).sqrt_().add_(_EPSILON))
-            if power:
-                slope.copy_(direction)
-            else:
-                picture.sub_(direction)
+        self.optimiser.turn_(gradient, pace[:2], recipe)
         if power:
-            self.picture.sub_(spectrum.filter_(gradient, power))
+            spectrum.filter_(gradient, power)
         for band in bands(gradient):
-            picture, average = self.picture[..., band, :], self.average[..., band, :]
+            step, picture, average = (whole[..., band, :] for whole in (gradient, self.picture, self.average))
+            picture.sub_(step)
             if recipe.clamp:
                 pictures.clamp_(picture)
             if recipe.averaging:
-                average.add_((picture - average).mul_(share))
+                average.add_((picture - average).mul_(pace[2]))
 
     def made_step(self) -> None:
         """Counts a step."""
         self.step_in_scale += 1
-        self.adam_steps += 1
+        self.count += 1
 
 
-_TENSORS_WITHOUT_AVERAGE = ("picture", "first", "second")
-_TENSORS = (*_TENSORS_WITHOUT_AVERAGE, "average")
-_EPSILON = 1e-8
-"""Adam's, as in Kingma & Ba 2015."""
+_KINDS: Mapping[str, type[Optimiser]] = MappingProxyType({"adam": Adam, "l-bfgs": QuasiNewton})
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -215,16 +197,25 @@ class Step:
 
         Without `copy` the tensors are the run's own where that is on the CPU: good until the next step.
         """
+        return self._frozen(self._state.optimiser.tensors(), copy=copy)
+
+    def last_checkpoint(self) -> Checkpoint:
+        """For a run that ends here: enough to begin another one with, not always to go on exactly. Good until the
+        next step.
+        """
+        return self._frozen(self._state.optimiser.lasting(), copy=False)
+
+    def _frozen(self, remembered: Mapping[str, Tensor], *, copy: bool) -> Checkpoint:
         state, weights = self._state, self._weights
-        names = _TENSORS if state.average is not state.picture else _TENSORS_WITHOUT_AVERAGE
+        tensors = {**state.pictures(), **remembered}
         return Checkpoint(
-            {name: getattr(state, name).to("cpu", copy=copy) for name in names},
+            {name: tensor.to("cpu", copy=copy) for name, tensor in tensors.items()},
             {
                 "recipe": fingerprint(self._recipe),
                 "step": self.step,
                 "scale": state.scale,
                 "step_in_scale": state.step_in_scale,
-                "adam_steps": state.adam_steps,
+                "count": state.count,
                 "content_weight": weights.content,
                 "style_weight": weights.style,
                 "tv_weight": weights.tv,
@@ -261,13 +252,13 @@ def restored(
     check_recipe(checkpoint, recipe)
     scale = int(meta["scale"])
     expected = (1, 3, scales[scale].height_px, scales[scale].width_px) if scale < len(scales) else None
-    for name, tensor in tensors.items():
-        if tuple(tensor.shape) != expected:
-            raise CheckpointError(
-                f"The checkpoint's {name} is {tuple(tensor.shape)}, but this content is painted at {expected} "
-                "in that scale; resume with the content the run began with."
-            )
-    state = _state(checkpoint, scale, int(meta["step_in_scale"]), device)
+    found = tuple(tensors["picture"].shape)
+    if found != expected:
+        raise CheckpointError(
+            f"The checkpoint's picture is {found}, but this content is painted at {expected} in that scale; resume "
+            "with the content the run began with."
+        )
+    state = _state(checkpoint, scale, int(meta["step_in_scale"]), recipe, device)
     return state, Weights(float(meta["content_weight"]), float(meta["style_weight"]), float(meta["tv_weight"]))
 
 
@@ -279,7 +270,8 @@ def check_recipe(checkpoint: Checkpoint, recipe: Recipe) -> None:
 
 def begun_from(checkpoint: Checkpoint, size: Scale, recipe: Recipe, device: torch.device) -> State:
     """The picture and the optimiser's memory of an ended run, at the size of the run that goes on from it."""
-    state = _state(checkpoint, -1, 0, device)
+    state = _state(checkpoint, -1, 0, recipe, device)
+    state.optimiser.forget_slopes()
     if state.picture.shape[-2:] != (size.height_px, size.width_px):
         return state.at_next_scale(size, recipe)
     state.scale = 0
@@ -290,10 +282,13 @@ def begun_from(checkpoint: Checkpoint, size: Scale, recipe: Recipe, device: torc
     return state
 
 
-def _state(checkpoint: Checkpoint, scale: int, step_in_scale: int, device: torch.device) -> State:
+def _state(checkpoint: Checkpoint, scale: int, step_in_scale: int, recipe: Recipe, device: torch.device) -> State:
     own = {name: tensor.to(device, copy=True) for name, tensor in checkpoint.tensors.items()}
-    own.setdefault("average", own["picture"])
-    return State(scale=scale, step_in_scale=step_in_scale, adam_steps=int(checkpoint.meta["adam_steps"]), **own)
+    picture, kind = own["picture"], _KINDS[recipe.optimiser]
+    optimiser, count = kind.of(own), int(checkpoint.meta.get("count", 0))
+    if optimiser is None:  # a run with another optimiser is gone on from
+        optimiser, count = kind.start(picture, recipe), 0
+    return State(scale, step_in_scale, count, picture, own.get("average", picture), optimiser)
 
 
 def rows(checkpoint: Checkpoint, bits: int = 8) -> Iterator[Tensor]:

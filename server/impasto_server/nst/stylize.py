@@ -55,21 +55,29 @@ def stylize(
     else:
         state = State.start(_initial(content, recipe, scales[0], vgg.device), recipe)
     tiles = _Tiles(recipe, kept_px, tile_px)
-    return _steps(content, styles, recipe, scales, vgg, state, weights.steered(steering), tiles)
+    return _steps(content, styles, recipe, scales, vgg, state, _steered(state, weights, steering), tiles)
+
+
+def _steered(state: State, weights: Weights, steering: Steering | None) -> Weights:
+    steered = weights.steered(steering)
+    if steered != weights:
+        state.optimiser.forget_slopes()
+    return steered
 
 
 class _Tiles:
     """The side of tiles, scale by scale."""
 
     def __init__(self, recipe: Recipe, kept_px: int | None, bound_px: int | None) -> None:
-        self._asked_for = recipe.tile_px
+        self._recipe = recipe
         self._kept = kept_px
         self._bound = bound_px
         self.ran_out = False
 
     def side(self, size: Scale, network: Network) -> int | None:
         side, self._kept = self._kept, None  # the checkpoint's counts in the checkpoint's scale
-        side = side or self._asked_for or room.tile_px(size, network.bytes_per_pixel(), network.device)
+        side = side or self._recipe.tile_px
+        side = side or room.tile_px(size, network.bytes_per_pixel(), network.device, self._recipe)
         return side if self._bound is None else min(side or self._bound, self._bound)
 
     def shrink(self, side: int | None, size: Scale) -> int | None:
@@ -102,7 +110,7 @@ def _steps(
             try:
                 if descent is None:
                     here = objective(content, styles, recipe, size, TiledNetwork(network, side))
-                    descent = Descent(state, here, recipe, size.steps)
+                    descent = Descent(state, here, recipe)
                 terms = descent.step(weights)
             except RuntimeError as error:
                 if not is_out_of_memory(error) or not tiles.shrink(side, size):
@@ -129,7 +137,7 @@ def _steps(
                 _recipe=recipe,
             )
             tiles.ran_out = False
-            weights = weights.steered(steering)
+            weights = _steered(state, weights, steering)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
