@@ -309,25 +309,18 @@ def test_fast_classic_gets_much_lower_than_classic_in_the_same_steps(
     assert ends[1] < 0.8 * ends[0], ends
 
 
-@pytest.mark.parametrize("name", ["fast-classic", "painterly"])
 def test_reduced_precision_ends_within_a_hundredth_of_float32(
-    name: str, vgg: nst.Vgg, content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
+    vgg: nst.Vgg, content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the processor has no fast bfloat16: slow, but the same numbers. `fast-classic` takes no smaller steps
-    towards its end, so that two runs from so small a picture settle in bowls of their own, a hundredth and more
-    apart in float32 too: there both go on from half-way. Whole runs at full size are in docs/performance.md.
-    """
+    """Also where the processor has no fast bfloat16: slow, but the same numbers."""
     monkeypatch.setitem(nst.stylize.__globals__, "fastest_precision", lambda _: torch.bfloat16)
-    recipe = recipes.customise(name, {"size_px": 96, "steps": 120})  # shorter runs have not settled
-    half = None
-    if name == "fast-classic":
-        recipe = replace(recipe, steps=60)
-        half = paint(content, style, replace(recipe, precision="exact"), vgg)[-1].checkpoint
-    ends = {}
-    for precision in ("exact", "fastest"):
-        end = paint(content, style, replace(recipe, precision=precision), vgg, begin_from=half)[-1].checkpoint
-        # Both seen by the exact network: one step more, whose losses are of what it began with.
-        one_more = replace(recipe, precision="exact", steps=1, coarsest_px=None)
-        (seen,) = paint(content, style, one_more, vgg, begin_from=end)
-        ends[precision] = seen.losses.total
-    assert ends["fastest"] == pytest.approx(ends["exact"], rel=0.01)
+    for name in ("fast-classic", "painterly"):
+        recipe = recipes.customise(name, {"size_px": 96, "steps": 120})  # shorter runs have not settled
+        ends = {}
+        for precision in ("exact", "fastest"):
+            end = paint(content, style, replace(recipe, precision=precision), vgg)[-1].checkpoint
+            # Both seen by the exact network: one step more, whose losses are of what it began with.
+            one_more = replace(recipe, precision="exact", steps=1, coarsest_px=None)
+            (seen,) = paint(content, style, one_more, vgg, begin_from=end)
+            ends[precision] = seen.losses.total
+        assert ends["fastest"] == pytest.approx(ends["exact"], rel=0.01), name
