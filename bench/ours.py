@@ -43,8 +43,7 @@ class Run:
     def picture(self) -> Tensor:
         """What would be shown now, but normalised and unrounded: (1, 3, H, W) on the CPU, good until the next step."""
         assert self._last is not None
-        tensors = self._last.checkpoint(copy=False).tensors
-        return tensors.get("average", tensors["picture"])
+        return self._last.checkpoint(copy=False).tensors["picture"]
 
     def _make(self, steps: int) -> None:
         if self._steps is None:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from impasto_server import recipes
-from impasto_server.recipes import DEFAULT_RECIPE, LAYERS, PARAMETERS, RECIPES, RecipeError, customise, plan
+from impasto_server.recipes import DEFAULT_RECIPE, LAYERS, PARAMETERS, RECIPES, RecipeError, Scale, customise, plan
 
 NUMBERS = [parameter for parameter in PARAMETERS if parameter.minimum is not None]
 
@@ -143,8 +143,6 @@ def test_layers_carry_the_paper_s_names_from_shallow_to_deep() -> None:
     assert LAYERS[-1] == "relu5_4"
 
 
-def test_painterly_s_schedule_stretches_with_its_steps_but_the_book_s_does_not() -> None:
-    assert customise("painterly", {"steps": 1600}).decay_every_steps == 10 * RECIPES["painterly"].decay_every_steps
-    assert customise("painterly", {"steps": 1}).decay_every_steps == 1
-    assert customise("painterly", {"steps": 1600, "decay_every_steps": 7}).decay_every_steps == 7
-    assert customise("classic", {"steps": 1000}).decay_every_steps == 50
+def test_l_bfgs_remembers_no_more_steps_than_a_scale_makes_after_its_first() -> None:
+    painterly = RECIPES["painterly"]
+    assert [painterly.remembered_in(Scale(64, 64, steps)) for steps in (1, 2, 5, 100)] == [1, 1, 4, 10]

@@ -83,16 +83,14 @@ class Recipe:
     """Counted from the start of each scale."""
     spectral_power: float = 0.0
     """How much further than fine detail a step takes what is large in the picture: a wave twice as long goes
-    4 ^ `spectral_power` times as far for the same slope. 0 is plain Adam."""
+    4 ^ `spectral_power` times as far for the same slope. 0 treats all waves alike."""
     optimiser: OptimiserName = "adam"
     """`adam` is Kingma & Ba 2015. `l-bfgs` learns from its last steps how far each direction may go (Byrd, Nocedal &
     Schnabel 1994); the learning rate is then the root mean square that no step exceeds."""
     betas: tuple[float, float]
     """Adam's decay rates for the first and second moment."""
     remembered_steps: int = 10
-    """How many of them L-BFGS learns from; each takes 24 bytes a pixel."""
-    averaging: float
-    """Share of the past in the running average of pictures that is shown; 0 shows the picture itself."""
+    """How many of them L-BFGS learns from; each takes 24 bytes a pixel. Larger scales make fewer steps than that."""
     clamp: bool
     """Keep the picture inside [0, 1] at every step, not only when it is shown."""
     pooling: Pooling
@@ -108,6 +106,10 @@ class Recipe:
     def longest_px(self) -> int:
         """Long side of the result."""
         return self.size_px or max(self.height_px or 0, self.width_px or 0)
+
+    def remembered_in(self, scale: "Scale") -> int:
+        """How many steps L-BFGS remembers in a scale: no more than its later steps will ask for."""
+        return max(1, min(self.remembered_steps, scale.steps - 1))
 
     def at_one_scale(self) -> "Recipe":
         """For what is at its full size already: no coarser scales before it."""
@@ -143,19 +145,20 @@ _PAINTERLY = Recipe(
     name="painterly",
     summary="Coarse to fine: broad colours first, brushwork last. The best-looking.",
     objective="relative",
-    steps=160,
+    steps=80,
     coarsest_px=128,
-    steps_ratio=0.5,
+    steps_ratio=0.6,
     content_layers=("relu4_1",),
     style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1"),
     content_weight=1.0,
     style_weight=20.0,
     tv_weight=0.1,
-    learning_rate=0.25,
-    learning_rate_decay=0.9,
-    decay_every_steps=4,
-    betas=(0.9, 0.99),
-    averaging=0.9,
+    learning_rate=0.2,
+    learning_rate_decay=1.0,
+    decay_every_steps=50,
+    spectral_power=0.125,
+    optimiser="l-bfgs",
+    betas=(0.9, 0.999),
     clamp=True,
     pooling="average",
     precision="fastest",
@@ -181,7 +184,6 @@ _CLASSIC = Recipe(
     learning_rate_decay=0.8,
     decay_every_steps=50,
     betas=(0.9, 0.999),
-    averaging=0.0,
     clamp=False,
     pooling="max",
     precision="exact",
@@ -191,10 +193,8 @@ _DRAFT = replace(
     _PAINTERLY,
     name="draft",
     summary="A first look within seconds: painterly with a quarter of the steps, most of them on small pictures.",
-    steps=40,
-    steps_ratio=0.4,
-    learning_rate_decay=0.8,
-    averaging=0.7,
+    steps=20,
+    steps_ratio=0.5,
 )
 
 _FAST_CLASSIC = replace(
@@ -249,8 +249,7 @@ def customise(recipe_name: str, overrides: Mapping[str, object]) -> Recipe:
     """The named recipe with some parameters set by the user.
 
     Keys are names from `PARAMETERS`. Asking for `size_px` drops a recipe's own height and width, and the other
-    way round. A coarse-to-fine recipe with other `steps` stretches its learning rate's schedule with them, unless
-    `decay_every_steps` is given too. Raises `RecipeError`, naming the parameter and what it expects.
+    way round. Raises `RecipeError`, naming the parameter and what it expects.
     """
     if recipe_name not in RECIPES:
         raise RecipeError("recipe", unknown("recipe", recipe_name, RECIPES))
@@ -265,11 +264,7 @@ def customise(recipe_name: str, overrides: Mapping[str, object]) -> Recipe:
         values["size_px"] = None
     elif "size_px" in values:
         values |= {"height_px": None, "width_px": None}
-    recipe = RECIPES[recipe_name]
-    steps = values.get("steps", recipe.steps)
-    if recipe.coarsest_px is not None and isinstance(steps, int):
-        values.setdefault("decay_every_steps", max(1, round(recipe.decay_every_steps * steps / recipe.steps)))
-    return replace(recipe, **values)  # type: ignore[arg-type]
+    return replace(RECIPES[recipe_name], **values)  # type: ignore[arg-type]
 
 
 def plan(recipe: Recipe, content_height: int, content_width: int) -> tuple[Scale, ...]:

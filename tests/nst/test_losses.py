@@ -130,6 +130,17 @@ def test_root_of_a_matrix_squares_to_it() -> None:
     torch.testing.assert_close(root @ inverse, torch.eye(6, dtype=torch.float64), rtol=1e-3, atol=1e-3)
 
 
+def test_the_relative_loss_is_nothing_for_the_style_itself_and_positive_beside_it() -> None:
+    """In float32, where what keeps the root from rounding would take it below."""
+    falling = torch.logspace(0, -3, 128).view(1, -1, 1, 1)
+    target = falling * features(12, channels=128, height=24, width=32).float()
+    loss = losses.RelativeStyle.like(losses.moments(target, torch.float32))
+    value, _ = loss(losses.moments(target, torch.float32))
+    assert value.abs() < 1e-6
+    beside, _ = loss(losses.moments(target + 0.1 * falling * features(13, 128, 24, 32).float(), torch.float32))
+    assert 0 < beside < 0.01
+
+
 def test_a_style_of_few_positions_has_few_directions() -> None:
     """A style's covariance has no more of them than the style has positions, and each one costs time."""
     loss = losses.RelativeStyle.like(moments(features(11, channels=40, height=3, width=4)))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from impasto_server import nst, recipes
 from impasto_server.nst.quasi_newton import QuasiNewton
-from impasto_server.recipes import RECIPES, Recipe
+from impasto_server.recipes import RECIPES, Recipe, Scale
 
 from .test_stylize import paint, steered
 
@@ -22,7 +22,7 @@ def descend(
     slope_at: Callable[[Tensor], Tensor], start: Tensor, recipe: Recipe, count: int
 ) -> tuple[list[Tensor], QuasiNewton]:
     """The pictures on the way down, start included."""
-    optimiser, pictures = QuasiNewton.start(start, recipe), [start]
+    optimiser, pictures = QuasiNewton.start(start, Scale(*SIDES[2:], 100), recipe), [start]
     for made in range(count):
         step = slope_at(pictures[-1]).clone()
         pace = torch.tensor(optimiser.pace(recipe.learning_rate, made, recipe), dtype=start.dtype)
@@ -144,3 +144,14 @@ def test_a_run_of_adam_s_is_gone_on_from(vgg: nst.Vgg, content: Tensor, style: T
     end = paint(content, style, classic, vgg)[-1].checkpoint
     losses = [seen.losses.total for seen in paint(content, style, small_run(30), vgg, begin_from=end)]
     assert losses[-1] < losses[0]
+
+
+def test_a_larger_scale_begins_as_far_as_the_last_steps_went_and_remembers_no_more_than_it_asks_for() -> None:
+    slope_at, start = bowl()
+    _, optimiser = descend(slope_at, start, RECIPE, 12)
+    finer = optimiser.at_next_scale(Scale(8, 10, 3), 0.25, RECIPE)
+    assert finer.pairs.shape == (2, 2, 3, 8, 10)
+    slope = torch.randn(1, 3, 8, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    step = slope.clone()
+    finer.turn_(step, torch.tensor(finer.pace(RECIPE.learning_rate, 12, RECIPE), dtype=torch.float64), RECIPE)
+    torch.testing.assert_close(step, slope * optimiser.lengths.mean() / slope.square().mean().sqrt())

@@ -234,7 +234,7 @@ def test_taking_adam_s_moments_to_a_finer_scale_lets_no_pixel_leap() -> None:
     """first² ≤ second holds for moments of the same gradients; where it fails, a single step leaves an isolated dot."""
     gradient = torch.randn(1, 3, 12, 18, generator=torch.Generator().manual_seed(1)) ** 5
     zero = torch.zeros_like(gradient)
-    coarse = State(0, 9, 9, zero, zero, Adam(gradient, gradient.square()))
+    coarse = State(0, 9, 9, zero, Adam(gradient, gradient.square()))
     fine = coarse.at_next_scale(recipes.Scale(24, 36, 5), SMALL).optimiser
     assert isinstance(fine, Adam)
     assert (fine.first.square() <= fine.second * 1.001).all()

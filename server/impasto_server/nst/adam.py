@@ -24,7 +24,7 @@ class Adam:
     second: Tensor
 
     @classmethod
-    def start(cls, picture: Tensor, recipe: Recipe) -> Self:
+    def start(cls, picture: Tensor, size: Scale, recipe: Recipe) -> Self:
         return cls(torch.zeros_like(picture), torch.zeros_like(picture))
 
     @classmethod
@@ -37,7 +37,7 @@ class Adam:
     def lasting(self) -> Mapping[str, Tensor]:
         return self.tensors()
 
-    def at_next_scale(self, size: Scale, thinning: float) -> Self:
+    def at_next_scale(self, size: Scale, thinning: float, recipe: Recipe) -> Self:
         # Bilinear, as that keeps first² ≤ second. Bicubic undershoots to second = 0 in places, where a single
         # step then goes as far as colours go: isolated dots.
         return type(self)(

@@ -1,4 +1,4 @@
-"""Steps down an objective at one scale: gradient, optimiser, average; on CUDA recorded once and played back."""
+"""Steps down an objective at one scale: gradient and optimiser; on CUDA recorded once and played back."""
 
 import logging
 
@@ -29,7 +29,7 @@ class Descent:
         self._recipe = recipe
         picture = state.picture
         self._gradient = torch.empty_like(picture)
-        self._terms, self._weights, self._pace = (picture.new_zeros(3) for _ in range(3))
+        self._terms, self._weights, self._pace = (picture.new_zeros(count) for count in (3, 3, 2))
         self._known: Weights | None = None
         self._steps_made = 0
         self._graph: torch.cuda.CUDAGraph | None = None

@@ -5,7 +5,7 @@ loss gives its value and its slope in closed form; nothing here waits for the de
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -115,14 +115,15 @@ class RelativeStyle:
     About 1 for a picture that has nothing of the style, 0 for one with the same statistics. The mean squared
     difference of Gram matrices sees little but the strongest features; this distance weighs all of them.
 
-    `mean` (C), `root` (C, rank) with root · rootᵀ the target's covariance up to a thousandth, `variance` its trace,
-    `size` the second moment that distances are taken in.
+    `mean` (C), `root` (C, rank) with root · rootᵀ the target's covariance up to a thousandth, `size` the second moment
+    that distances are taken in. `offset` makes it 0 at the target: it is the trace of the target's covariance, but for
+    what is added against rounding and for how far the root's iterations come.
     """
 
     mean: Tensor
     root: Tensor
-    variance: Tensor
     size: Tensor
+    offset: Tensor
 
     @classmethod
     def like(cls, target: Moments) -> "RelativeStyle":
@@ -134,8 +135,11 @@ class RelativeStyle:
         left_out = int((values.cumsum(0) < _LEFT_OUT * values.sum()).sum())
         left_out = min(left_out, len(values) - 1)
         root = vectors[:, left_out:] * values[left_out:].sqrt()
-        mean, variance = target.mean(), covariance.trace().clamp_min(0)
-        return cls(mean, root.to(covariance), variance, mean.square().sum() + variance + _TINY)
+        mean = target.mean()
+        size = mean.square().sum() + covariance.trace().clamp_min(0) + _TINY
+        bare = cls(mean, root.to(covariance), size, torch.zeros_like(size))
+        own, _ = bare(target)
+        return replace(bare, offset=-own * size)
 
     def __call__(self, style: Moments) -> tuple[Tensor, Slope]:
         mean, covariance = style.mean(), style.covariance()
@@ -145,7 +149,7 @@ class RelativeStyle:
         product.diagonal().add_(noise * self.root.square().sum())
         common, inverse = root_of(product)
         apart = mean - self.mean
-        distance = apart.square().sum() + covariance.trace() + self.variance - 2 * common.trace()
+        distance = apart.square().sum() + covariance.trace() - 2 * common.trace() + self.offset
         by_covariance = -(self.root @ inverse @ self.root.T) / self.size
         by_covariance.diagonal().add_(1 / self.size)
         by_mean = 2 * apart / self.size - 2 * (by_covariance @ mean)

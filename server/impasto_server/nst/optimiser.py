@@ -15,7 +15,7 @@ class Optimiser(Protocol):
     """A memory that steps change in place. Pictures and slopes are (1, 3, H, W)."""
 
     @classmethod
-    def start(cls, picture: Tensor, recipe: Recipe) -> Self:
+    def start(cls, picture: Tensor, size: Scale, recipe: Recipe) -> Self:
         """Remembers nothing yet."""
 
     @classmethod
@@ -28,7 +28,7 @@ class Optimiser(Protocol):
     def lasting(self) -> Mapping[str, Tensor]:
         """What of it another run may begin with."""
 
-    def at_next_scale(self, size: Scale, thinning: float) -> Self:
+    def at_next_scale(self, size: Scale, thinning: float, recipe: Recipe) -> Self:
         """For a picture of another size, whose slopes are about `thinning` times as steep."""
 
     def forget_slopes(self) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from impasto_server.recipes import Recipe, Scale
 
+from .bands import bands
 from .optimiser import Pace
 
 _LEAST_COSINE = 1e-3
@@ -32,8 +33,8 @@ class QuasiNewton:
     lengths: Tensor
 
     @classmethod
-    def start(cls, picture: Tensor, recipe: Recipe) -> Self:
-        remembered = recipe.remembered_steps
+    def start(cls, picture: Tensor, size: Scale, recipe: Recipe) -> Self:
+        remembered = recipe.remembered_in(size)
         return cls(_no_pairs(remembered, picture), picture.new_full((remembered,), recipe.learning_rate))
 
     @classmethod
@@ -49,9 +50,13 @@ class QuasiNewton:
     def lasting(self) -> Mapping[str, Tensor]:
         return {"lengths": self.lengths}
 
-    def at_next_scale(self, size: Scale, thinning: float) -> Self:
-        pairs = self.pairs.new_zeros((*self.pairs.shape[:3], size.height_px, size.width_px))
-        return type(self)(pairs, self.lengths.clone())
+    def at_next_scale(self, size: Scale, thinning: float, recipe: Recipe) -> Self:
+        """The first step goes about as far as the last ones did. Pairs that are taken along do harm: they know nothing
+        of the detail that a larger picture has room for.
+        """
+        remembered = recipe.remembered_in(size)
+        pairs = self.pairs.new_zeros((2, remembered, 3, size.height_px, size.width_px))
+        return type(self)(pairs, self.lengths.mean().repeat(remembered))
 
     def forget_slopes(self) -> None:
         """The next step goes straight down the slope, as far as the last one went."""
@@ -77,13 +82,21 @@ class QuasiNewton:
         step = rows.flatten(0, 1).T @ shares.flatten()
         step.addcmul_(slope.flatten(), curve.reach)
 
-        length = step.square().mean().sqrt().clamp_min(torch.finfo(step.dtype).tiny)
+        step = step.view_as(slope)
+        length = _root_mean_square(step).clamp_min(torch.finfo(step.dtype).tiny)
         wanted = torch.where(curve.known, length, self.lengths[newest][0]).minimum(longest)
         step.mul_(wanted).div_(length)
-        slopes.index_copy_(0, here, slope.neg())
-        slope.copy_(step.view_as(slope))
-        steps.index_copy_(0, here, slope.neg())
+        slopes.index_copy_(0, here, slope.neg_())
+        slope.copy_(step)
+        steps.index_copy_(0, here, step.neg_())
         self.lengths.index_copy_(0, here, wanted[None])
+
+
+def _root_mean_square(step: Tensor) -> Tensor:
+    squares = step.new_zeros(())
+    for band in bands(step):
+        squares += step[..., band, :].square().sum()
+    return (squares / step.numel()).sqrt()
 
 
 def _no_pairs(count: int, picture: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ USUAL_TILE_PX = 1024
 SMALLEST_TILE_PX = 64
 
 _STATE_BYTES = 56
-"""About what a pixel of the picture takes whatever tiles and optimiser: picture, average, gradient, targets."""
+"""About what a pixel of the picture takes whatever tiles and optimiser: picture, gradient, step, targets."""
 _SHARES = {"cpu": 0.25, "cuda": 0.85, "mps": 0.5}
 """Of the free memory. A CPU's is everybody's: the editor that sent the picture has its own copy of it."""
 
@@ -26,7 +26,7 @@ def tile_px(size: Scale, bytes_per_pixel: float, device: torch.device, recipe: R
         return None
     pixels = size.height_px * size.width_px
     room = free * _SHARES.get(device.type, 0.5) - (
-        0 if device.type == "cpu" else pixels * (_STATE_BYTES + _optimiser_bytes(recipe))
+        0 if device.type == "cpu" else pixels * (_STATE_BYTES + _optimiser_bytes(size, recipe))
     )
     if pixels * bytes_per_pixel <= room:
         return None
@@ -34,8 +34,8 @@ def tile_px(size: Scale, bytes_per_pixel: float, device: torch.device, recipe: R
     return max(SMALLEST_TILE_PX, min(side, USUAL_TILE_PX))
 
 
-def _optimiser_bytes(recipe: Recipe) -> int:
-    pictures = 2 if recipe.optimiser == "adam" else 2 * recipe.remembered_steps
+def _optimiser_bytes(size: Scale, recipe: Recipe) -> int:
+    pictures = 2 if recipe.optimiser == "adam" else 2 * recipe.remembered_in(size)
     return 12 * pictures
 
 

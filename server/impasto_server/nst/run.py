@@ -16,7 +16,7 @@ from impasto_server.recipes import Recipe, Scale
 from . import pictures, spectrum
 from .adam import Adam
 from .bands import bands
-from .optimiser import Optimiser
+from .optimiser import Optimiser, Pace
 from .quasi_newton import QuasiNewton
 
 
@@ -81,7 +81,7 @@ class CheckpointError(ValueError):
 class State:
     """A run between two steps. A step changes its tensors in place: there is room for one picture only.
 
-    Pictures are normalised, (1, 3, height, width). `average` is the picture itself where the recipe doesn't average.
+    The picture is normalised, (1, 3, height, width).
     """
 
     scale: int
@@ -90,18 +90,16 @@ class State:
     count: int
     """Steps that the optimiser was there for."""
     picture: Tensor
-    average: Tensor
     optimiser: Optimiser
 
     @classmethod
-    def start(cls, picture: Tensor, recipe: Recipe) -> Self:
-        average = picture.clone() if recipe.averaging else picture
-        return cls(0, 0, 0, picture, average, _KINDS[recipe.optimiser].start(picture, recipe))
+    def start(cls, picture: Tensor, size: Scale, recipe: Recipe) -> Self:
+        return cls(0, 0, 0, picture, _KINDS[recipe.optimiser].start(picture, size, recipe))
 
     def at_next_scale(self, size: Scale, recipe: Recipe) -> "State":
-        """The painting and the optimiser's memory, enlarged: the average becomes the picture to go on from."""
+        """The painting and the optimiser's memory, enlarged."""
         height, width = size.height_px, size.width_px
-        picture = pictures.clamp_(pictures.enlarged(self.average, height, width))
+        picture = pictures.clamp_(pictures.enlarged(self.picture, height, width))
         # Losses are means over positions: the more pixels there are, the less of the gradient each one gets.
         thinning = self.picture.shape[-2] * self.picture.shape[-1] / (height * width)
         return State(
@@ -109,24 +107,16 @@ class State:
             step_in_scale=0,
             count=self.count,
             picture=picture,
-            average=picture.clone() if recipe.averaging else picture,
-            optimiser=self.optimiser.at_next_scale(size, thinning),
+            optimiser=self.optimiser.at_next_scale(size, thinning, recipe),
         )
 
-    def pictures(self) -> Mapping[str, Tensor]:
-        """By name; the average only where it isn't the picture."""
-        average = {"average": self.average} if self.average is not self.picture else {}
-        return {"picture": self.picture, **average}
-
-    def pace(self, recipe: Recipe) -> tuple[float, float, float]:
-        """What differs at the next step: the optimiser's two numbers, and the picture's share in the average."""
+    def pace(self, recipe: Recipe) -> Pace:
+        """What differs at the next step."""
         decay = recipe.learning_rate_decay ** (self.step_in_scale // recipe.decay_every_steps)
-        # Corrected for its short past as Adam's moments are; the picture that a scale began with counts as one step.
-        share = (1 - recipe.averaging) / (1 - recipe.averaging ** (self.step_in_scale + 2))
-        return *self.optimiser.pace(recipe.learning_rate * decay, self.count, recipe), share
+        return self.optimiser.pace(recipe.learning_rate * decay, self.count, recipe)
 
     def descend(self, gradient: Tensor, pace: Tensor, recipe: Recipe) -> None:
-        """A step, and its share in the average; `pace` as a tensor (3). Takes the gradient's place.
+        """A step; `pace` as a tensor (2). Takes the gradient's place.
 
         With `spectral_power` the optimiser works on z, where the picture is F z and F a filter in favour of low
         frequencies: the gradient of z is F times the picture's, and a step in z is one of F times that in the picture.
@@ -134,16 +124,13 @@ class State:
         power = recipe.spectral_power
         if power:
             spectrum.filter_(gradient, power)
-        self.optimiser.turn_(gradient, pace[:2], recipe)
+        self.optimiser.turn_(gradient, pace, recipe)
         if power:
             spectrum.filter_(gradient, power)
         for band in bands(gradient):
-            step, picture, average = (whole[..., band, :] for whole in (gradient, self.picture, self.average))
-            picture.sub_(step)
+            picture = self.picture[..., band, :].sub_(gradient[..., band, :])
             if recipe.clamp:
                 pictures.clamp_(picture)
-            if recipe.averaging:
-                average.add_((picture - average).mul_(pace[2]))
 
     def made_step(self) -> None:
         """Counts a step."""
@@ -182,15 +169,15 @@ class Step:
 
     def image(self) -> Tensor:
         """The picture so far, uint8 (height_px, width_px, 3) RGB on the CPU. Waits for the device."""
-        return pictures.shown(self._state.average)
+        return pictures.shown(self._state.picture)
 
     def look(self, max_size_px: int) -> "Look":
         """The picture so far, or a smaller copy of it whose long side is still `max_size_px` or more; stays."""
-        return Look(pictures.shrunk(self._state.average, max_size_px))
+        return Look(pictures.shrunk(self._state.picture, max_size_px))
 
     def rows(self, bits: int = 8) -> Iterator[Tensor]:
         """The picture so far as bands of rows (rows, width_px, 3), uint8 or for 16 bits uint16, on the CPU."""
-        return pictures.rows_shown(self._state.average, bits)
+        return pictures.rows_shown(self._state.picture, bits)
 
     def checkpoint(self, *, copy: bool = True) -> Checkpoint:
         """What `stylize(…, resume=…)` needs to go on exactly from here. Waits for the device.
@@ -207,7 +194,7 @@ class Step:
 
     def _frozen(self, remembered: Mapping[str, Tensor], *, copy: bool) -> Checkpoint:
         state, weights = self._state, self._weights
-        tensors = {**state.pictures(), **remembered}
+        tensors = {"picture": state.picture, **remembered}
         return Checkpoint(
             {name: tensor.to("cpu", copy=copy) for name, tensor in tensors.items()},
             {
@@ -258,7 +245,7 @@ def restored(
             f"The checkpoint's picture is {found}, but this content is painted at {expected} in that scale; resume "
             "with the content the run began with."
         )
-    state = _state(checkpoint, scale, int(meta["step_in_scale"]), recipe, device)
+    state = _state(checkpoint, scale, int(meta["step_in_scale"]), scales[scale], recipe, device)
     return state, Weights(float(meta["content_weight"]), float(meta["style_weight"]), float(meta["tv_weight"]))
 
 
@@ -270,31 +257,29 @@ def check_recipe(checkpoint: Checkpoint, recipe: Recipe) -> None:
 
 def begun_from(checkpoint: Checkpoint, size: Scale, recipe: Recipe, device: torch.device) -> State:
     """The picture and the optimiser's memory of an ended run, at the size of the run that goes on from it."""
-    state = _state(checkpoint, -1, 0, recipe, device)
+    state = _state(checkpoint, -1, 0, size, recipe, device)
     state.optimiser.forget_slopes()
     if state.picture.shape[-2:] != (size.height_px, size.width_px):
         return state.at_next_scale(size, recipe)
     state.scale = 0
-    if not recipe.averaging:
-        state.average = state.picture
-    elif state.average is state.picture:
-        state.average = state.picture.clone()
+    state.optimiser = state.optimiser.at_next_scale(size, 1.0, recipe)
     return state
 
 
-def _state(checkpoint: Checkpoint, scale: int, step_in_scale: int, recipe: Recipe, device: torch.device) -> State:
+def _state(
+    checkpoint: Checkpoint, scale: int, step_in_scale: int, size: Scale, recipe: Recipe, device: torch.device
+) -> State:
     own = {name: tensor.to(device, copy=True) for name, tensor in checkpoint.tensors.items()}
     picture, kind = own["picture"], _KINDS[recipe.optimiser]
     optimiser, count = kind.of(own), int(checkpoint.meta.get("count", 0))
     if optimiser is None:  # a run with another optimiser is gone on from
-        optimiser, count = kind.start(picture, recipe), 0
-    return State(scale, step_in_scale, count, picture, own.get("average", picture), optimiser)
+        optimiser, count = kind.start(picture, size, recipe), 0
+    return State(scale, step_in_scale, count, picture, optimiser)
 
 
 def rows(checkpoint: Checkpoint, bits: int = 8) -> Iterator[Tensor]:
     """What a checkpoint looks like, as `Step.rows` has it."""
-    tensors = checkpoint.tensors
-    return pictures.rows_shown(tensors.get("average", tensors["picture"]), bits)
+    return pictures.rows_shown(checkpoint.tensors["picture"], bits)
 
 
 def fingerprint(recipe: Recipe) -> str:

@@ -53,7 +53,7 @@ def stylize(
     elif begin_from is not None:
         state = begun_from(begin_from, scales[0], recipe, vgg.device)
     else:
-        state = State.start(_initial(content, recipe, scales[0], vgg.device), recipe)
+        state = State.start(_initial(content, recipe, scales[0], vgg.device), scales[0], recipe)
     tiles = _Tiles(recipe, kept_px, tile_px)
     return _steps(content, styles, recipe, scales, vgg, state, _steered(state, weights, steering), tiles)
 

@@ -19,7 +19,7 @@ told = {}
 log = open("/t/stand_in.log", "a", buffering=1)  # noqa: SIM115 (as long as the process)
 
 RECIPES = [
-    {"name": "painterly", "summary": "Coarse to fine.", "defaults": {"size_px": "512", "steps": "160"}},
+    {"name": "painterly", "summary": "Coarse to fine.", "defaults": {"size_px": "512", "steps": "80"}},
     {"name": "draft", "summary": "A first look.", "defaults": {"size_px": "512", "steps": "40"}},
 ]
 GALLERY = [
