@@ -1,7 +1,7 @@
 """Peak memory by size, in one piece and in tiles.
 
-Each number comes from a fresh process (`bench.peak`) that paints a square picture for one step at its full size,
-targets included, in float32: the most that is ever needed, whatever the number of steps. On a CPU it is the
+Each number comes from a fresh process (`bench.peak`) that paints a square picture at its full size, targets
+included: the most that is ever needed, whatever the number of steps. On a CPU it is the
 process's highest resident memory, interpreter, torch and VGG-19 included; on CUDA the allocator's. In one piece
 only where it fits: a size is left out when the memory that smaller ones took, per pixel, isn't free.
 
@@ -32,7 +32,6 @@ def measure(
     recipe: str = "classic",
     sizes_px: Sequence[int] = (512, 1024, 2048, 4096),
     tile_px: int = 1024,
-    steps: int = 1,
 ) -> Iterator[Found]:
     """Untiled and tiled, size by size."""
     customise(recipe, {"tile_px": tile_px})  # says so at once if either isn't there
@@ -40,12 +39,12 @@ def measure(
     tiled: dict[int, float] = {}
     for size_px in sizes_px:
         if _fits(size_px, whole, device):
-            row, whole[size_px] = _peak(device, recipe, size_px, UNTILED_PX, steps)
+            row, whole[size_px] = _peak(device, recipe, size_px, UNTILED_PX)
             yield row
         else:
             print(f"  {size_px} px in one piece is left out: there isn't enough memory", flush=True)
         if size_px > tile_px:
-            row, tiled[size_px] = _peak(device, recipe, size_px, tile_px, steps)
+            row, tiled[size_px] = _peak(device, recipe, size_px, tile_px)
             yield row
     yield from _goals(tiled, device)
     lines = [Line("in one piece", tuple(map(float, whole)), tuple(whole.values()))]
@@ -56,8 +55,8 @@ def measure(
     yield Chart(title, "side, px", "GB", tuple(lines), goal, log_x=True, log_y=True)
 
 
-def _peak(device: torch.device, recipe: str, size_px: int, tile_px: int, steps: int) -> tuple[Row, float]:
-    command = [sys.executable, "-m", "bench.peak", str(device), recipe, str(size_px), str(tile_px), str(steps)]
+def _peak(device: torch.device, recipe: str, size_px: int, tile_px: int) -> tuple[Row, float]:
+    command = [sys.executable, "-m", "bench.peak", str(device), recipe, str(size_px), str(tile_px)]
     child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=_CHILD_TIMEOUT_S)
     found = json.loads(child.stdout)
     gigabytes = found["peak"] / 1e9

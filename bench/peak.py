@@ -1,5 +1,6 @@
-"""One run in a process of its own, and the most memory it ever held: `python -m bench.peak DEVICE RECIPE SIDE TILE
-STEPS`.
+"""One run in a process of its own, and the most memory it ever held: `python -m bench.peak DEVICE RECIPE SIDE TILE`.
+
+It makes as many steps at its full size as a whole run's optimiser needs to remember all that it ever will there.
 
 Prints JSON: bytes of everything, of these the bytes that were there before the picture came (interpreter, torch,
 VGG-19), and seconds a step.
@@ -11,6 +12,7 @@ import json
 import resource
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,15 +20,17 @@ import torch
 from bench.clock import synchronise
 from bench.pictures import filled, painting, photo
 from impasto_server import nst
-from impasto_server.recipes import customise
+from impasto_server.recipes import customise, plan
 
 
 def main() -> None:
     """Paints a square picture of SIDE pixels in tiles of TILE pixels."""
-    name, recipe_name, side_px, tile_px, steps = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
+    name, recipe_name, side_px, tile_px = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:5])
     device = torch.device(name)
     vgg = nst.load_vgg("original", device)
-    recipe = customise(recipe_name, {"size_px": side_px, "steps": steps, "tile_px": tile_px}).at_one_scale()
+    whole_run = customise(recipe_name, {"size_px": side_px, "tile_px": tile_px})
+    steps = 1 if whole_run.optimiser == "adam" else 1 + whole_run.remembered_in(plan(whole_run, side_px, side_px)[-1])
+    recipe = replace(whole_run.at_one_scale(), steps=steps)
     before = resident_bytes() if device.type == "cpu" else 0
     content = (255 * filled(photo("astronaut"), side_px, side_px)).to(torch.uint8)  # as the worker has it
     style = painting("night-swirl")
