@@ -1,7 +1,7 @@
 """Peak memory by size, in one piece and in tiles.
 
 Each number comes from a fresh process (`bench.peak`) that paints a square picture at its full size, targets
-included: the most that is ever needed, whatever the number of steps. On a CPU it is the
+included, until its optimiser remembers all that it ever will there: the most that is ever needed. On a CPU it is the
 process's highest resident memory, interpreter, torch and VGG-19 included; on CUDA the allocator's. In one piece
 only where it fits: a size is left out when the memory that smaller ones took, per pixel, isn't free.
 

@@ -258,7 +258,6 @@ def check_recipe(checkpoint: Checkpoint, recipe: Recipe) -> None:
 def begun_from(checkpoint: Checkpoint, size: Scale, recipe: Recipe, device: torch.device) -> State:
     """The picture and the optimiser's memory of an ended run, at the size of the run that goes on from it."""
     state = _state(checkpoint, -1, 0, size, recipe, device)
-    state.optimiser.forget_slopes()
     if state.picture.shape[-2:] != (size.height_px, size.width_px):
         return state.at_next_scale(size, recipe)
     state.scale = 0

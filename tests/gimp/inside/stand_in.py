@@ -20,7 +20,7 @@ log = open("/t/stand_in.log", "a", buffering=1)  # noqa: SIM115 (as long as the 
 
 RECIPES = [
     {"name": "painterly", "summary": "Coarse to fine.", "defaults": {"size_px": "512", "steps": "80"}},
-    {"name": "draft", "summary": "A first look.", "defaults": {"size_px": "512", "steps": "40"}},
+    {"name": "draft", "summary": "A first look.", "defaults": {"size_px": "512", "steps": "20"}},
 ]
 GALLERY = [
     {"name": f"style-{index}", "title": title, "description": "A style of the stand-in."}
