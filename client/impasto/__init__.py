@@ -1,7 +1,7 @@
 """Impasto: neural style transfer, painted live by any GPU that a gRPC address reaches.
 
     >>> import impasto
-    >>> impasto.stylize("photo.jpg", "sunflowers").save("painting.png")
+    >>> impasto.stylize("photo.jpg", "night-swirl").save("painting.png")
 
 `Client` and `AsyncClient` do the same with more say: jobs that outlive connections, live events, steering.
 """
@@ -24,6 +24,7 @@ from impasto._events import (
     StoredImage,
 )
 from impasto._exceptions import (
+    AuthenticationError,
     ConfigurationError,
     ImageError,
     ImageFileError,
@@ -65,6 +66,7 @@ __all__ = [
     "AsyncClient",
     "AsyncJob",
     "AsyncWatch",
+    "AuthenticationError",
     "Client",
     "ConfigurationError",
     "Device",

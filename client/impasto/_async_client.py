@@ -12,7 +12,6 @@ from impasto._async_job import AsyncJob
 from impasto._config import choose_server
 from impasto._endpoint import (
     CALL_TIMEOUT_S,
-    CHANNEL_OPTIONS,
     TRANSFER_TIMEOUT_S,
     Endpoint,
     open_endpoint,
@@ -41,9 +40,9 @@ EARLY_ANSWER_S = 2.0
 class AsyncClient:
     """Talks to one server from one event loop. An async context manager.
 
-    `server` is `HOST:PORT`, `unix:/path` or `local`. Left out, it is taken from the environment
-    (IMPASTO_SERVER), then from the configuration file, and then it is a private local server, which the first
-    call starts if it doesn't run.
+    `server` is `HOST:PORT`, `unix:/path`, `local`, or an invitation (`impasto://…`). Left out, it is taken from the
+    environment (IMPASTO_SERVER), then from the configuration file, and then it is a private local server, which the
+    first call starts if it doesn't run. To an address that `impasto connect` has an invitation for, it encrypts.
     """
 
     def __init__(self, server: str | None = None, *, reconnect: Reconnect | None = None) -> None:
@@ -169,7 +168,7 @@ class AsyncClient:
         async with self._lock:
             if self._open is None:
                 endpoint = await asyncio.to_thread(open_endpoint, self._choice, self._reconnect)
-                channel = grpc.aio.insecure_channel(endpoint.address, options=CHANNEL_OPTIONS)
+                channel = endpoint.async_channel()
                 self._open = endpoint, channel, signed(stylizer_pb2_grpc.StylizerStub(channel))
                 self._heard = endpoint.local is not None
             return self._open

@@ -12,7 +12,6 @@ from impasto import _errors, _requests, _transfer
 from impasto._config import choose_server
 from impasto._endpoint import (
     CALL_TIMEOUT_S,
-    CHANNEL_OPTIONS,
     TRANSFER_TIMEOUT_S,
     Endpoint,
     open_endpoint,
@@ -37,9 +36,9 @@ Call: TypeAlias = Callable[[stylizer_pb2_grpc.StylizerStub], Answer]
 class Client:
     """Talks to one server. Threads may share it. A context manager, though forgetting it is harmless.
 
-    `server` is `HOST:PORT`, `unix:/path` or `local`. Left out, it is taken from the environment
-    (IMPASTO_SERVER), then from the configuration file, and then it is a private local server, which the first
-    call starts if it doesn't run.
+    `server` is `HOST:PORT`, `unix:/path`, `local`, or an invitation (`impasto://…`). Left out, it is taken from the
+    environment (IMPASTO_SERVER), then from the configuration file, and then it is a private local server, which the
+    first call starts if it doesn't run. To an address that `impasto connect` has an invitation for, it encrypts.
     """
 
     def __init__(self, server: str | None = None, *, reconnect: Reconnect | None = None) -> None:
@@ -173,7 +172,7 @@ class Client:
         with self._lock:
             if self._open is None:
                 endpoint = open_endpoint(self._choice, self._reconnect)
-                channel = grpc.insecure_channel(endpoint.address, options=CHANNEL_OPTIONS)
+                channel = endpoint.channel()
                 self._open = endpoint, channel, signed(stylizer_pb2_grpc.StylizerStub(channel))
                 self._heard = endpoint.local is not None
             return self._open

@@ -1,12 +1,15 @@
 """Which server: argument, then environment, then configuration file, then the private local one."""
 
+import json
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from impasto import _invitations
 from impasto._exceptions import ConfigurationError
+from impasto._invitations import Invitation
 
 SERVER_VARIABLE = "IMPASTO_SERVER"
 STATE_DIR_VARIABLE = "IMPASTO_STATE_DIR"
@@ -22,6 +25,8 @@ class ServerChoice:
     """`HOST:PORT`, `unix:/path`, or `local`."""
     source: str
     """For messages: `the argument`, `IMPASTO_SERVER`, the file's path, `the default`."""
+    invitation: Invitation | None = None
+    """To a server that encrypts; None for one that doesn't."""
 
     @property
     def is_local(self) -> bool:
@@ -30,14 +35,17 @@ class ServerChoice:
 
 
 def choose_server(argument: str | None = None) -> ServerChoice:
-    """The server to talk to. Raises ConfigurationError for an address or a file that makes no sense."""
+    """The server to talk to, with the invitation to it: the address may be one, or there may be one that was kept.
+
+    Raises ConfigurationError for an address or a file that makes no sense.
+    """
     if argument:
-        return checked(ServerChoice(argument, "the argument"))
+        return invited(ServerChoice(argument, "the argument"))
     if address := os.environ.get(SERVER_VARIABLE):
-        return checked(ServerChoice(address, SERVER_VARIABLE))
+        return invited(ServerChoice(address, SERVER_VARIABLE))
     path = config_path()
     if address := server_of_file(path):
-        return checked(ServerChoice(address, str(path)))
+        return invited(ServerChoice(address, str(path)))
     return ServerChoice(LOCAL, "the default")
 
 
@@ -64,6 +72,23 @@ def server_of_file(path: Path) -> str | None:
     return server
 
 
+def invitations_path() -> Path:
+    """Where invitations are kept, if there are any."""
+    return config_path().with_name("invitations")
+
+
+def invited(choice: ServerChoice) -> ServerChoice:
+    """The same choice, checked, with the invitation that goes with it."""
+    if choice.address.strip().startswith(_invitations.SCHEME):
+        invitation = _invitations.parse(choice.address)
+        return replace(checked(replace(choice, address=invitation.address)), invitation=invitation)
+    choice = checked(choice)
+    if choice.is_local or choice.address.startswith("unix:"):
+        return choice
+    kept = {invitation.address: invitation for invitation in _invitations.kept(invitations_path())}
+    return replace(choice, invitation=kept.get(choice.address))
+
+
 def checked(choice: ServerChoice) -> ServerChoice:
     """The same choice, if its address is one."""
     address = choice.address.strip()
@@ -79,6 +104,21 @@ def checked(choice: ServerChoice) -> ServerChoice:
     if not host_port or not 0 < int(host_port["port"]) < 65536:
         raise ConfigurationError(
             f"{choice.address!r} (from {choice.source}) is no server's address: "
-            f"HOST:PORT, unix:/path or {LOCAL} was expected.{hint}"
+            f"HOST:PORT, unix:/path, {LOCAL} or an invitation was expected.{hint}"
         )
     return ServerChoice(address, choice.source)
+
+
+def write_server(path: Path, address: str) -> None:
+    """Sets the key `server` of a configuration file, and leaves the rest as it is. Raises ConfigurationError."""
+    server_of_file(path)  # what isn't TOML is left to its owner
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    line = f"server = {json.dumps(address)}"  # a string of JSON is one of TOML
+    first_table = re.search(r"^\s*\[", text, re.MULTILINE)
+    keys, tables = (text[: first_table.start()], text[first_table.start() :]) if first_table else (text, "")
+    keys, found = re.subn(r"^\s*server\s*=.*$", lambda _: line, keys, count=1, flags=re.MULTILINE)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text((keys if found else f"{line}\n{keys}") + tables, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be written: {error}.") from None

@@ -1,10 +1,11 @@
 """Where a client's calls go, and how the channel behaves: keepalive, backoff, deadlines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import grpc
 
-from impasto import _errors
+from impasto import _credentials, _errors
 from impasto._config import ServerChoice
 from impasto._exceptions import ImpastoError, LocalServerError, ServerUnavailableError
 from impasto._local import LocalServer, local_server
@@ -42,6 +43,21 @@ class Endpoint:
     address: str
     local: LocalServer | None
     reconnect: Reconnect
+    credentials: grpc.ChannelCredentials | None = None
+    """None: a channel that doesn't encrypt."""
+    options: Sequence[tuple[str, int | str]] = tuple(CHANNEL_OPTIONS)
+
+    def channel(self) -> grpc.Channel:
+        """Opens it."""
+        if self.credentials is None:
+            return grpc.insecure_channel(self.address, self.options)
+        return grpc.secure_channel(self.address, self.credentials, self.options)
+
+    def async_channel(self) -> grpc.aio.Channel:
+        """Opens it, for the running event loop."""
+        if self.credentials is None:
+            return grpc.aio.insecure_channel(self.address, self.options)
+        return grpc.aio.secure_channel(self.address, self.credentials, self.options)
 
     def explain(self, error: grpc.RpcError, rpc: str) -> ImpastoError:
         """The exception for a failed call."""
@@ -60,7 +76,12 @@ class Endpoint:
 
 
 def open_endpoint(choice: ServerChoice, reconnect: Reconnect | None) -> Endpoint:
-    """The chosen server; the private local one is started if it doesn't run, which takes a moment."""
+    """The chosen server. Takes a moment: the private one is started if it doesn't run, another one may be asked for its
+    certificate.
+    """
+    if invitation := choice.invitation:
+        credentials, options = _credentials.credentials(invitation, FIRST_CONTACT_S)
+        return Endpoint(choice.address, None, reconnect or Reconnect(), credentials, (*CHANNEL_OPTIONS, *options))
     if not choice.is_local:
         return Endpoint(choice.address, None, reconnect or Reconnect())
     server = local_server()

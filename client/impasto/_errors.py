@@ -35,6 +35,8 @@ BY_REASON: dict[str, type[ImpastoError]] = {
     "NOTHING_TO_CONTINUE": exceptions.JobStateError,
     "REQUEST_ID_REUSED": exceptions.InvalidRequestError,
     "PAGE_TOKEN_INVALID": exceptions.InvalidRequestError,
+    "TOKEN_REQUIRED": exceptions.AuthenticationError,
+    "TOKEN_UNKNOWN": exceptions.AuthenticationError,
     "QUEUE_FULL": exceptions.QueueFullError,
     "DISK_FULL": exceptions.ServerError,
     "SERVER_STOPPING": exceptions.ServerUnavailableError,
@@ -53,6 +55,7 @@ BY_CODE: dict[grpc.StatusCode, type[ImpastoError]] = {
     grpc.StatusCode.FAILED_PRECONDITION: exceptions.JobStateError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: exceptions.QueueFullError,
     grpc.StatusCode.UNAVAILABLE: exceptions.ServerUnavailableError,
+    grpc.StatusCode.UNAUTHENTICATED: exceptions.AuthenticationError,
     grpc.StatusCode.UNIMPLEMENTED: exceptions.ServerTooOldError,
 }
 
@@ -144,10 +147,13 @@ def translate(error: grpc.RpcError, *, address: str, rpc: str) -> ImpastoError:
 
 def unavailable_text(address: str, text: str) -> str:
     """What to tell a user whose server doesn't answer."""
+    hint = ""
+    if "Socket closed" in text:  # what a TLS server does to a client that doesn't encrypt
+        hint = " If it lets in guests only, it wants an invitation: `impasto connect`."
     return (
         f"No Impasto server answers at {address} ({text.strip() or 'no reason given'}). "
         "Check that it runs (`impasto serve`) and that the address is right "
-        "(argument `server`, environment IMPASTO_SERVER, or the configuration file)."
+        f"(argument `server`, environment IMPASTO_SERVER, or the configuration file).{hint}"
     )
 
 

@@ -18,6 +18,7 @@ ImpastoError
 └── ServerError
     ├── ServerUnavailableError (ConnectionError)
     │   └── LocalServerError              the private local server can't be started, or died
+    ├── AuthenticationError               the server doesn't know the token, or isn't the one that it should be
     ├── QueueFullError                    `retry_after_s` says when to come back
     ├── UnsupportedError                  the server can't do this
     │   └── ServerTooOldError             … because it is older than this client
@@ -130,6 +131,10 @@ class ServerUnavailableError(ServerError, ConnectionError):
 
 class LocalServerError(ServerUnavailableError):
     """The private local server can't be started, or died; the text has the end of its log."""
+
+
+class AuthenticationError(ServerError):
+    """The server asks for a token or doesn't know this one, or it isn't the one that the invitation names."""
 
 
 class QueueFullError(ServerError):

@@ -10,12 +10,20 @@ import sys
 from pathlib import Path
 
 import click
-import platformdirs
 
 from impasto._version import __version__
 from impasto_server.jobs import Keeping
-from impasto_server.service import CannotServe, Policy, Settings
+from impasto_server.service import (
+    CannotServe,
+    Certificate,
+    CertificateError,
+    Policy,
+    Settings,
+    own_certificate,
+    read_certificate,
+)
 from impasto_server.service import serve as run_server
+from impasto_server.state_dir import state_dir_option
 
 DEFAULT_LISTEN = "127.0.0.1:50051"
 
@@ -27,14 +35,23 @@ DEFAULT_LISTEN = "127.0.0.1:50051"
     show_default=True,
     help="HOST:PORT (port 0: any free one) or unix:/path.",
 )
-@click.option("--insecure-i-know", is_flag=True, help="Listen beyond this machine although nothing is encrypted yet.")
+@click.option(
+    "--tls", is_flag=True, help="Encrypt, and let in guests only, on an address of this machine too; beyond it, always."
+)
+@click.option(
+    "--tls-cert",
+    type=click.Path(path_type=Path),
+    help="Certificate chain, PEM; needs --tls-key. Default: one of the server's own, which invitations vouch for.",
+)
+@click.option("--tls-key", type=click.Path(path_type=Path), help="The certificate's private key, PEM.")
+@click.option("--insecure-i-know", is_flag=True, help="Listen beyond this machine without encryption, to everybody.")
 @click.option(
     "--device",
     "devices",
     multiple=True,
     help="cuda:0, mps, cpu; repeat for several. Default: the best there is.",
 )
-@click.option("--state-dir", type=click.Path(path_type=Path), help="Where jobs and images are kept.")
+@state_dir_option
 @click.option(
     "--max-queued",
     default=Keeping().max_queued,
@@ -98,9 +115,12 @@ DEFAULT_LISTEN = "127.0.0.1:50051"
 @click.version_option(__version__)
 def serve(
     listen: str,
+    tls: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
     insecure_i_know: bool,
     devices: tuple[str, ...],
-    state_dir: Path | None,
+    state_dir: Path,
     max_queued: int,
     keep_days: float,
     max_disk: float | None,
@@ -117,19 +137,27 @@ def serve(
     """Run a server that paints.
 
     It listens on this machine only unless told otherwise, starts one worker a device, and stops on SIGTERM or Ctrl-C
-    after the running jobs have ended (a second time: at once).
+    after the running jobs have ended (a second time: at once). Beyond this machine it encrypts, and lets in only those
+    who were invited: see `impasto guests`.
     """
-    if not (insecure_i_know or _is_local(listen)):
-        raise click.UsageError(
-            f"{listen} can be reached from other machines, and this version has neither encryption nor tokens. "
-            "Use an SSH tunnel to a loopback address, or add --insecure-i-know on a network you trust."
-        )
+    if bool(tls_cert) != bool(tls_key):
+        raise click.UsageError("--tls-cert and --tls-key go together.")
+    tls = tls or tls_cert is not None
+    if tls and insecure_i_know:
+        raise click.UsageError("--insecure-i-know says not to encrypt, --tls and --tls-cert say to.")
     logging.basicConfig(
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    try:
+        encrypts = must_encrypt(listen, tls=tls, insecure=insecure_i_know)
+        certificate = _certificate(state_dir, tls_cert, tls_key) if encrypts else None
+    except CertificateError as error:
+        click.echo(f"impasto serve: {error}", err=True)
+        sys.exit(1)
     settings = Settings(
         listen=listen,
-        state_dir=state_dir or platformdirs.user_state_path("impasto") / "server",
+        state_dir=state_dir,
+        certificate=certificate,
         devices=devices or ("auto",),
         policy=Policy(
             max_size_px,
@@ -148,11 +176,20 @@ def serve(
         sys.exit(1)
 
 
+def _certificate(state_dir: Path, chain: Path | None, key: Path | None) -> Certificate:
+    return read_certificate(chain, key) if chain and key else own_certificate(state_dir)
+
+
 def _announce(address: str) -> None:
     # Scripts that start a server with port 0 read this line.
     with contextlib.suppress(BrokenPipeError):
         click.echo(f"impasto: listening on {address}")
         sys.stdout.flush()
+
+
+def must_encrypt(listen: str, *, tls: bool, insecure: bool) -> bool:
+    """Whether a server encrypts and lets in guests only: beyond this machine always, unless told in so many words."""
+    return tls or not (insecure or _is_local(listen))
 
 
 def _is_local(listen: str) -> bool:

@@ -9,7 +9,8 @@ import impasto
 from impasto import _exceptions
 
 NAMES = """
-AsyncClient AsyncJob AsyncWatch Client ConfigurationError Device Event GalleryStyle ImageError ImageFileError
+AsyncClient AsyncJob AsyncWatch AuthenticationError Client ConfigurationError Device Event GalleryStyle
+ImageError ImageFileError
 ImageFileNotFoundError ImageNotFoundError ImpastoError InvalidRequestError Job JobCancelledError JobError JobEvent
 JobFailedError JobNotFoundError JobOptions JobState JobStateError Limits LocalServerError Losses NotFoundError Notice
 Parameter ParameterError Preview PreviewOptions Progress QueueFullError Recipe Reconnect Reconnecting Result

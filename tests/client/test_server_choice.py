@@ -41,7 +41,7 @@ def test_addresses_are_hosts_with_ports_or_sockets(address):
 @pytest.mark.parametrize(
     ("address", "text"),
     [
-        ("gpu", "HOST:PORT, unix:/path or local was expected"),
+        ("gpu", "HOST:PORT, unix:/path, local or an invitation was expected"),
         ("gpu:0", "HOST:PORT"),
         ("gpu:70000", "HOST:PORT"),
         ("http://gpu:1", "Leave http:// out"),

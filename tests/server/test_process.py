@@ -175,14 +175,6 @@ def test_an_idle_private_server_goes_by_itself(tmp_path: Path) -> None:
         assert server.wait(20) == 0
 
 
-@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.1:50051"])
-def test_beyond_loopback_it_listens_only_when_told_twice(listen: str) -> None:
-    command = [sys.executable, "-m", "impasto_server", "--listen", listen]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "--insecure-i-know" in done.stderr
-
-
 def test_a_port_in_use_is_a_sentence(server: ServerProcess, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "impasto_server", "--listen", server.address, "--state-dir", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -8,7 +8,9 @@ from impasto._version import __version__
 
 COMMANDS = {
     "stylize": "impasto._cli._stylize",
+    "connect": "impasto._cli._connect",
     "serve": "impasto._cli._serve",
+    "guests": "impasto._cli._serve",
     "jobs": "impasto._cli._jobs",
     "info": "impasto._cli._info",
     "styles": "impasto._cli._info",

@@ -16,7 +16,7 @@ def server_option(command: Command) -> Command:
     return click.option(
         "--server",
         metavar="ADDRESS",
-        help="HOST:PORT, unix:/path or local. Default: IMPASTO_SERVER, the configuration file, a private one.",
+        help="HOST:PORT, unix:/path, local. Default: IMPASTO_SERVER, what `impasto connect` set, a private one.",
     )(command)
 
 

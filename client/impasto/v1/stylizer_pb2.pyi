@@ -11,6 +11,8 @@ Conventions, in the order a reader meets them:
     events, previews and partial results do not fit an Operation.
   * Every error carries a `google.rpc.ErrorInfo` (domain `impasto`, AIP-193); errors of one field also carry
     `google.rpc.BadRequest`, a full queue `google.rpc.RetryInfo`.
+  * A server may let in guests only: calls then carry `authorization: Bearer TOKEN` over TLS, else UNAUTHENTICATED
+    (reasons TOKEN_REQUIRED, TOKEN_UNKNOWN). Another guest's job is NOT_FOUND. Health needs no token.
   * Images travel in chunks of at most 256 KiB, so that gRPC's ordinary limit of 4 MB a message stays.
   * The standard `grpc.health.v1.Health` and server reflection are served beside this service.
 """

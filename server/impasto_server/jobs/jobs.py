@@ -126,8 +126,10 @@ class Jobs:
         """Waits until a device can't be had; returns the reason."""
         return await self._dispatcher.failed()
 
-    async def create(self, spec: JobSpec, *, owner: str = "", request_id: str = "") -> Job:
+    async def create(self, spec: JobSpec, *, owner: str = "", request_id: str = "", only_own: bool = False) -> Job:
         """Queues a job, on disk before this returns; the same owner's same `request_id` gives the same job.
+
+        With `only_own` it can go on from its owner's jobs only: others aren't found.
 
         Raises RecipeError, ImageNotFound, NothingToContinue, JobNotFound, DeviceUnknown, RequestIdReused, QueueFull,
         DiskFull, Stopping.
@@ -141,7 +143,7 @@ class Jobs:
                 raise RequestIdReused(f"request_id {request_id} already made job {known} with another body.")
             await self._journal.durable()
             return job
-        self._check(spec)
+        self._check(spec, owner if only_own else None)
         record = JobRecord(Job(str(uuid.uuid4()), spec, time.time(), owner), self._journal)
         try:
             if spec.continue_from:
@@ -156,23 +158,30 @@ class Jobs:
         await self._journal.durable()
         return job
 
-    def get(self, job_id: str) -> Job:
-        """A job as it stands. Raises JobNotFound."""
-        return self._record(job_id).job
+    def get(self, job_id: str, owner: str | None = None) -> Job:
+        """A job as it stands, of that owner if one is named. Raises JobNotFound."""
+        job = self._record(job_id).job
+        if owner not in (None, job.owner):
+            raise _not_found(job_id)
+        return job
 
     def list(
-        self, page_size: int, before_id: str | None = None, states: Set[State] = frozenset()
+        self,
+        page_size: int,
+        before_id: str | None = None,
+        states: Set[State] = frozenset(),
+        owner: str | None = None,
     ) -> tuple[Sequence[Job], bool]:
         """A page of jobs, the newest first, from behind `before_id`; and whether there are more.
 
-        `states` are those wanted; empty means all. Raises JobNotFound.
+        `states` are those wanted, empty means all; `owner` whose, None means everybody's. Raises JobNotFound.
         """
         jobs: Iterator[Job] = (record.job for record in reversed(self._records.values()))
         if before_id is not None:
             self._record(before_id)
             jobs = itertools.dropwhile(lambda job: job.id != before_id, jobs)
             next(jobs)
-        wanted = (job for job in jobs if not states or job.state in states)
+        wanted = (job for job in jobs if (not states or job.state in states) and owner in (None, job.owner))
         page = list(itertools.islice(wanted, page_size))
         return page, next(wanted, None) is not None
 
@@ -260,15 +269,15 @@ class Jobs:
         try:
             return self._records[job_id]
         except KeyError:
-            raise JobNotFound(f"There is no job {job_id}: it was deleted, or made on another server.") from None
+            raise _not_found(job_id) from None
 
-    def _check(self, spec: JobSpec) -> None:
+    def _check(self, spec: JobSpec, owner: str | None) -> None:
         if self._stopping:
             raise Stopping("The server is stopping and takes no new jobs: try again later.")
         spec.resolved()
         self._check_images(spec)
         if spec.continue_from:
-            before = self._record(spec.continue_from).job
+            before = self.get(spec.continue_from, owner)
             if not before.state.has_ended:
                 raise JobNotEnded(f"The job to continue is {before.state.value}: wait for its end, or cancel it.")
             if not self._storage.has_checkpoint(before.id):
@@ -338,3 +347,7 @@ class Jobs:
                 self._sweep()
             except (OSError, sqlite3.Error):
                 log.exception("housekeeping failed; it will be tried again")
+
+
+def _not_found(job_id: str) -> JobNotFound:
+    return JobNotFound(f"There is no job {job_id}: it was deleted, or made on another server.")

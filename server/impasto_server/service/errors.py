@@ -43,8 +43,17 @@ class BadRequest(ValueError):
         self.reason = reason
 
 
+class Unauthenticated(Exception):
+    """A caller that isn't let in."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 _CODES: dict[type[Exception], tuple[int, str]] = {
     BadRequest: (code_pb2.INVALID_ARGUMENT, ""),
+    Unauthenticated: (code_pb2.UNAUTHENTICATED, ""),
     RecipeError: (code_pb2.INVALID_ARGUMENT, "PARAMETER_INVALID"),
     ImageError: (code_pb2.INVALID_ARGUMENT, ""),
     ChecksumMismatch: (code_pb2.INVALID_ARGUMENT, "CHECKSUM_MISMATCH"),
@@ -137,7 +146,7 @@ def _answering(behaviour: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any
         try:
             return await behaviour(request, context)
         except Exception as error:
-            await _abort(context, error)
+            await abort(context, error)
 
     return answer
 
@@ -150,12 +159,13 @@ def _streaming(
             async for response in behaviour(request, context):
                 yield response
         except Exception as error:
-            await _abort(context, error)
+            await abort(context, error)
 
     return stream
 
 
-async def _abort(context: Any, error: Exception) -> NoReturn:
+async def abort(context: Any, error: Exception) -> NoReturn:
+    """Ends a call with the status that stands for an error."""
     if isinstance(error, grpc.aio.AbortError):
         raise error
     status = to_status(error)

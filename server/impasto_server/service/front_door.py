@@ -21,8 +21,11 @@ from impasto.v1 import stylizer_pb2, stylizer_pb2_grpc
 from impasto_server.engine import LocalEngine
 from impasto_server.jobs import Jobs, JournalError
 
+from .certificate import Certificate
+from .door import Door, DoorInterceptor
 from .encoded import EncodedInterceptor
 from .errors import ErrorInterceptor
+from .guests import Guests
 from .images import Images
 from .stylizer import Policy, Stylizer
 
@@ -33,10 +36,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a server is run. `listen` is `HOST:PORT` or `unix:/path`; `idle_exit_s` None: never by itself."""
+    """How a server is run. `listen` is `HOST:PORT` or `unix:/path`; `idle_exit_s` None: never by itself.
+
+    With a certificate it encrypts, and lets in the guests of its state folder only; without, whoever reaches it.
+    """
 
     listen: str
     state_dir: Path
+    certificate: Certificate | None = None
     devices: tuple[str, ...] = ("auto",)
     policy: Policy = field(default_factory=Policy)
     max_image_bytes: int = 2**30
@@ -82,23 +89,28 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
         raise CannotServe(str(error)) from error
     images = Images(jobs.storage, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     activity = _Activity()
+    guests = Guests(settings.state_dir) if settings.certificate else None
+    door = Door(guests)
     server = grpc.aio.server(
-        interceptors=[activity, ErrorInterceptor(), EncodedInterceptor()], options=_options(settings.keepalive_s)
+        interceptors=[activity, DoorInterceptor(door), ErrorInterceptor(), EncodedInterceptor()],
+        options=_options(settings.keepalive_s),
     )
-    stylizer_pb2_grpc.add_StylizerServicer_to_server(Stylizer(jobs, images, settings.policy), server)
+    stylizer_pb2_grpc.add_StylizerServicer_to_server(Stylizer(jobs, images, settings.policy, door), server)
     health = health_aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection(
         [SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME], server
     )
-    address = _bind(server, settings.listen)
+    address = _bind(server, settings.listen, settings.certificate)
     stop = _stop_signal()
     async with jobs:
         try:
             await server.start()
             for name in ("", SERVICE):
                 await health.set(name, health_pb2.HealthCheckResponse.SERVING)
-            log.info("listening on %s", address)
+            log.info("listening on %s%s", address, ", encrypted, for guests only" if guests else "")
+            if guests and not guests.all():
+                log.warning("nobody is invited yet: impasto guests invite NAME")
             on_ready(address)
             await _until_told(stop, jobs, activity, settings.idle_exit_s)
             await health.enter_graceful_shutdown()
@@ -157,9 +169,13 @@ def _options(keepalive_s: float) -> list[tuple[str, int]]:
     ]
 
 
-def _bind(server: grpc.aio.Server, listen: str) -> str:
+def _bind(server: grpc.aio.Server, listen: str, certificate: Certificate | None) -> str:
     try:
-        port = server.add_insecure_port(listen)
+        if certificate:
+            credentials = grpc.ssl_server_credentials([(certificate.key, certificate.chain)])
+            port = server.add_secure_port(listen, credentials)
+        else:
+            port = server.add_insecure_port(listen)
     except RuntimeError:
         port = 0
     if not port:

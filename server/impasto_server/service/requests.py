@@ -6,9 +6,8 @@ import math
 import re
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
-import grpc
 from google.api import field_behavior_pb2
 from google.protobuf.message import Message
 
@@ -20,7 +19,6 @@ from impasto_server.recipes import DEFAULT_RECIPE, FILE_PREFIX
 
 from .errors import BadRequest
 
-OWNER_METADATA = "impasto-client"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 INITIAL_IMAGES = {job_pb2.INITIAL_IMAGE_CONTENT: "content", job_pb2.INITIAL_IMAGE_NOISE: "noise"}
 _STATES: Mapping[int, State] = {job_pb2.Job.State.Value(f"STATE_{state.name}"): state for state in State}
@@ -72,14 +70,6 @@ def job_id(name: str, field: str = "name") -> str:
     if collection != "jobs" or not _is_uuid(found):
         raise BadRequest(field, f"{name!r} names no job; expected jobs/ and a UUID.")
     return found
-
-
-def owner(context: grpc.aio.ServicerContext[Any, Any]) -> str:
-    """Whose request it is: what the client calls itself, else its host. Good for fairness, not for trust."""
-    for key, value in context.invocation_metadata() or ():
-        if key == OWNER_METADATA and isinstance(value, str):
-            return value[:200]
-    return context.peer().rpartition(":")[0]
 
 
 def request_id(text: str) -> str:

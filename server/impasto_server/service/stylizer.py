@@ -13,6 +13,7 @@ from impasto_server.jobs import Jobs, Keeping
 from impasto_server.recipes import DEFAULT_RECIPE, INITIAL_IMAGES, LAYERS, PARAMETERS, RECIPES, WEIGHTS, Recipe
 
 from . import requests, responses
+from .door import Door
 from .encoded import EncodedEvents
 from .errors import BadRequest
 from .images import Images
@@ -36,7 +37,8 @@ class Policy:
 class Stylizer(stylizer_pb2_grpc.StylizerServicer):
     """One method an RPC. Refusals are raised and become statuses in `errors`."""
 
-    def __init__(self, jobs: Jobs, images: Images, policy: Policy) -> None:
+    def __init__(self, jobs: Jobs, images: Images, policy: Policy, door: Door) -> None:
+        self._door = door
         self._jobs = jobs
         self._images = images
         self._policy = policy
@@ -103,21 +105,25 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
         )
         self._check_result_size(request.spec.parameters)
         job = await self._jobs.create(
-            spec, owner=requests.owner(context), request_id=requests.request_id(request.request_id)
+            spec,
+            owner=self._door.owner(context),
+            request_id=requests.request_id(request.request_id),
+            only_own=self._door.guest(context) is not None,
         )
         return stylizer_pb2.CreateJobResponse(job=responses.job(job, self._images.describe))
 
     async def GetJob(self, request: stylizer_pb2.GetJobRequest, context: Any) -> Any:  # noqa: N802
         requests.check_required(request)
-        job = self._jobs.get(requests.job_id(request.name))
+        job = self._jobs.get(self._job_id(request.name, context))
         return stylizer_pb2.GetJobResponse(job=responses.job(job, self._images.describe))
 
     async def ListJobs(self, request: stylizer_pb2.ListJobsRequest, context: Any) -> Any:  # noqa: N802
         if request.page_size < 0:
             raise BadRequest("page_size", f"page_size is {request.page_size}; expected 0 to 1000.")
         size = min(request.page_size or 50, 1000)
-        before = requests.job_id(request.page_token, "page_token") if request.page_token else None
-        jobs, more = self._jobs.list(size, before, requests.job_states(request.states))
+        before = self._job_id(request.page_token, context, "page_token") if request.page_token else None
+        states, owner = requests.job_states(request.states), self._door.guest(context)
+        jobs, more = self._jobs.list(size, before, states, owner)
         return stylizer_pb2.ListJobsResponse(
             jobs=[responses.job(job, self._images.describe) for job in jobs],
             next_page_token=f"jobs/{jobs[-1].id}" if more else "",
@@ -125,7 +131,7 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
 
     async def UpdateJob(self, request: stylizer_pb2.UpdateJobRequest, context: Any) -> Any:  # noqa: N802
         requests.check_required(request)
-        job = await self._jobs.steer(requests.job_id(request.name), requests.steering(request))
+        job = await self._jobs.steer(self._job_id(request.name, context), requests.steering(request))
         return stylizer_pb2.UpdateJobResponse(job=responses.job(job, self._images.describe))
 
     async def WatchJob(self, request: stylizer_pb2.WatchJobRequest, context: Any) -> AsyncIterator[Any]:  # noqa: N802
@@ -133,22 +139,29 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
         if request.after_sequence < 0:
             raise BadRequest("after_sequence", f"after_sequence is {request.after_sequence}; expected 0 or more.")
         spec, interval_s = requests.preview_wish(request)
-        name = requests.job_id(request.name)
-        self._jobs.get(name)  # what is refused is refused before the headers, which the client takes for a yes
+        # What is refused is refused before the headers, which the client takes for a yes.
+        name = self._job_id(request.name, context)
         await context.send_initial_metadata(())
         items = self._jobs.watch(name, after_sequence=request.after_sequence, spec=spec, interval_s=interval_s)
         async for item in items:
+            self._door.guest(context)  # may have been removed since
             yield self._events.response(item)
 
     async def CancelJob(self, request: stylizer_pb2.CancelJobRequest, context: Any) -> Any:  # noqa: N802
         requests.check_required(request)
-        job = await self._jobs.cancel(requests.job_id(request.name))
+        job = await self._jobs.cancel(self._job_id(request.name, context))
         return stylizer_pb2.CancelJobResponse(job=responses.job(job, self._images.describe))
 
     async def DeleteJob(self, request: stylizer_pb2.DeleteJobRequest, context: Any) -> Any:  # noqa: N802
         requests.check_required(request)
-        await self._jobs.delete(requests.job_id(request.name))
+        await self._jobs.delete(self._job_id(request.name, context))
         return stylizer_pb2.DeleteJobResponse()
+
+    def _job_id(self, name: str, context: Any, field: str = "name") -> str:
+        """The id in a job's resource name. Raises BadRequest, and JobNotFound also for a job of another guest's."""
+        found = requests.job_id(name, field)
+        self._jobs.get(found, self._door.guest(context))
+        return found
 
     def _check_result_size(self, parameters: job_pb2.Parameters) -> None:
         for name in ("size_px", "height_px", "width_px"):
