@@ -14,6 +14,14 @@ import grpc
 from impasto.v1 import stylizer_pb2_grpc
 
 
+def run_impasto(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`impasto` to its end."""
+    command = [sys.executable, "-m", "impasto", *map(str, arguments)]
+    return subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
 class ServerProcess:
     """Starts `python -m impasto_server` and knows its address; a context manager that leaves nothing behind."""
 
@@ -37,6 +45,13 @@ class ServerProcess:
         self.address = line.split()[-1]
         self.channel = grpc.insecure_channel(self.address)
         self.stub = stylizer_pb2_grpc.StylizerStub(self.channel)
+
+    def invite(self, name: str, *options: str, address: str = "") -> str:
+        """An invitation for a guest, by the operator's own command."""
+        where = ["--state-dir", self.state_dir, "--address", address or self.address]
+        done = run_impasto("guests", "invite", name, *where, *options)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()[-1]
 
     def log(self) -> str:
         """Everything the server has said so far."""

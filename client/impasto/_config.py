@@ -79,7 +79,7 @@ def invitations_path() -> Path:
 
 def invited(choice: ServerChoice) -> ServerChoice:
     """The same choice, checked, with the invitation that goes with it."""
-    if choice.address.strip().startswith(_invitations.SCHEME):
+    if _invitations.is_invitation(choice.address):
         invitation = _invitations.parse(choice.address)
         return replace(checked(replace(choice, address=invitation.address)), invitation=invitation)
     choice = checked(choice)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from impasto._exceptions import ConfigurationError
 
-SCHEME = "impasto://"
+_SCHEME = "impasto://"
 _SHAPE = re.compile(
     r"impasto://(?P<token>[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)@(?P<address>[^@#/\s]+)/?(#(?P<fingerprint>[A-Za-z0-9_-]{43}))?"
 )
@@ -26,7 +26,12 @@ class Invitation:
 
     def __str__(self) -> str:
         """As it was printed."""
-        return f"{SCHEME}{self.token}@{self.address}" + (f"#{self.fingerprint}" if self.fingerprint else "")
+        return f"{_SCHEME}{self.token}@{self.address}" + (f"#{self.fingerprint}" if self.fingerprint else "")
+
+
+def is_invitation(text: str) -> bool:
+    """Whether it begins like one."""
+    return text.strip().startswith(_SCHEME)
 
 
 def parse(text: str) -> Invitation:
@@ -52,10 +57,16 @@ def kept(path: Path) -> list[Invitation]:
 
 
 def keep(path: Path, invitation: Invitation) -> None:
-    """Adds one to a file that nobody else may read, in place of an earlier one to the same server. Raises OSError."""
+    """Adds one to a file that nobody else may read, in place of an earlier one to the same server.
+
+    Raises ConfigurationError.
+    """
     others = [other for other in kept(path) if other.address != invitation.address]
-    path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f"{path.name}.{os.getpid()}")
-    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.writelines(f"{each}\n" for each in [*others, invitation])
-    os.replace(scratch, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.writelines(f"{each}\n" for each in [*others, invitation])
+        os.replace(scratch, path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be written: {error}.") from None

@@ -166,6 +166,7 @@ class PaintDialog:
             self._server.complain(head["sentence"])
             self._rehearsal.happened("unreachable")
             return
+        self._server.reached(head["address"])
         self._server.say(server_sentence(head))
         self._recipes = {recipe["name"]: recipe for recipe in head["recipes"]}
         self._recipe.remove_all()

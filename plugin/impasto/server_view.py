@@ -1,22 +1,24 @@
-"""Which server paints: this computer, or an address, with a button that tries it and says what it found."""
+"""Which server paints: this computer, an address or an invitation; a button tries it and says what it found."""
 
 from gi.repository import Gtk
 from sentence_view import SentenceView
 from texts import _
 
 LOCAL = "local"
+INVITATION = "impasto://"
 
 
 class ServerView(Gtk.Grid):
-    """Writes the address to the procedure's configuration, and follows it. `test` is called with it."""
+    """Writes the address to the procedure's configuration, and follows it. `test` asks what is there."""
 
     def __init__(self, config, test):
         super().__init__(row_spacing=4, column_spacing=6)
         self._config = config
+        self._test = test
         self._default = LOCAL
         self._here = Gtk.RadioButton.new_with_mnemonic(None, _("T_his computer"))
         self._there = Gtk.RadioButton.new_with_mnemonic_from_widget(self._here, _("_At"))
-        self._address = Gtk.Entry(placeholder_text=_("host:port"), hexpand=True, width_chars=18)
+        self._address = Gtk.Entry(placeholder_text=_("host:port or invitation"), hexpand=True, width_chars=18)
         button = Gtk.Button(label=_("_Test"), use_underline=True)
         self._answer = SentenceView()
         self.say, self.complain = self._answer.say, self._answer.complain
@@ -49,7 +51,14 @@ class ServerView(Gtk.Grid):
             if self._address.get_text() != address:
                 self._address.set_text(address)
 
+    def reached(self, address):
+        """The server answered. An invitation has been kept by the helper: from here on its address is enough."""
+        if self._address.get_text().startswith(INVITATION):
+            self._config.set_property("server", address)
+
     def _write(self):
         address = LOCAL if self._here.get_active() else self._address.get_text().strip()
         if address and address != (self._config.get_property("server") or self._default):
             self._config.set_property("server", address)
+            if address.startswith(INVITATION):
+                self._test()  # pasted: nobody types one

@@ -8,8 +8,7 @@ import pytest
 import impasto
 from impasto import _invitations
 from impasto._config import choose_server, config_path, invitations_path, write_server
-from tests.server.test_guests import invite, run
-from tests.server_process import ServerProcess
+from tests.server_process import ServerProcess, run_impasto
 
 FINGERPRINT = "mLu2ByCwEAD_nqRHkmdI45LUv44tZofN_wNdfesejtc"
 WHOLE = f"impasto://anna.s3-cret_@gpu-box:50051#{FINGERPRINT}"
@@ -92,12 +91,12 @@ def test_a_configuration_file_that_is_broken_is_left_alone(configured):
 
 def test_connect_makes_a_server_the_one_that_everything_uses(private_state, tmp_path, photo_path):
     with ServerProcess(tmp_path / "house", "--tls") as server:
-        done = run("connect", invite(server.state_dir, "anna", server.address))
+        done = run_impasto("connect", server.invite("anna"))
         assert f"at {server.address}, encrypted" in done.stdout, done.stderr
         picture = impasto.stylize(photo_path, "mist-ink", recipe="draft", size_px=32, steps=2)
         assert picture.size == (32, 21)
-        assert len(run("jobs", "list", "--json").stdout.splitlines()) == 1
-    assert run("connect", "local").returncode == 0
+        assert len(run_impasto("jobs", "list", "--json").stdout.splitlines()) == 1
+    assert run_impasto("connect", "local").returncode == 0
     assert choose_server().is_local
     # It was kept: the address alone is enough to come back.
     assert choose_server(server.address).invitation is not None
@@ -105,9 +104,9 @@ def test_connect_makes_a_server_the_one_that_everything_uses(private_state, tmp_
 
 def test_connect_keeps_nothing_that_does_not_work(private_state, tmp_path):
     with ServerProcess(tmp_path / "house", "--tls") as server:
-        invitation = invite(server.state_dir, "anna", server.address)
-        invite(server.state_dir, "anna", server.address)
-        done = run("connect", invitation)
+        invitation = server.invite("anna")
+        server.invite("anna")
+        done = run_impasto("connect", invitation)
         assert (done.returncode, "new invitation" in done.stderr) == (1, True)
     assert choose_server().is_local
     assert not invitations_path().exists()
@@ -115,7 +114,7 @@ def test_connect_keeps_nothing_that_does_not_work(private_state, tmp_path):
 
 async def test_the_asyncio_client_comes_in_too(tmp_path, photo):
     with ServerProcess(tmp_path / "house", "--tls") as server:
-        async with impasto.AsyncClient(invite(server.state_dir, "anna", server.address)) as client:
+        async with impasto.AsyncClient(server.invite("anna")) as client:
             picture = await client.stylize(photo, "mist-ink", recipe="draft", size_px=32, steps=2)
             assert picture.size == (32, 21)
 

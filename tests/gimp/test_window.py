@@ -302,6 +302,22 @@ def test_the_real_thing_in_a_window(
     assert answer["layers"][0]["size"] == [96, 64]
 
 
+def test_an_invitation_is_pasted_and_that_is_all(real: GimpRoot, tmp_path: Path, screenshots: Path) -> None:
+    with ServerProcess(tmp_path, "--tls") as house:
+        script = [
+            ["shown", f"set server {house.invite('anna')}"],
+            ["tested", "mark invited"],
+            ["then", "set recipe draft"],
+            ["then", "set size 64"],
+            ["then", "click Generate"],
+        ]
+        answer = play(real, script, screenshots)
+        assert answer["status"] == "success", answer
+        assert len(answer["layers"]) == 2
+        with Client(house.invite("anna")) as anna:
+            assert [job.state for job in anna.jobs()] == [JobState.SUCCEEDED]
+
+
 def test_a_picture_is_recovered_from_the_list(real: GimpRoot, painter: ServerProcess, screenshots: Path) -> None:
     script = [["pictures", "mark recover"], ["then", "click Insert"]]
     rehearsed = Rehearsed(real, script, {"procedure": RECOVER}, IMPASTO_SERVER=painter.address)

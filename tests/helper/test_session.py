@@ -198,6 +198,19 @@ def test_server_and_gallery(server: ServerProcess) -> None:
     assert all(len(parts["pixels"]) == frame["width"] * frame["height"] * 3 for frame, parts in frames[:-1])
 
 
+def test_an_invitation_that_was_answered_is_kept_and_its_address_is_enough(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "house", "--tls") as house, Host(XDG_CONFIG_HOME=str(tmp_path)) as host:
+        host.ask(1, "server", server=house.address)
+        head, _ = host.read()
+        assert (head["event"], "invitation" in head["sentence"]) == ("failed", True)
+        host.ask(2, "server", server=house.invite("anna"))
+        head, _ = host.read()
+        assert (head["event"], head["address"]) == ("server", house.address)
+        host.ask(3, "server", server=house.address)
+        head, _ = host.read()
+        assert head["event"] == "server"
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [

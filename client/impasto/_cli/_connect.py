@@ -4,7 +4,7 @@ import click
 
 from impasto._client import Client
 from impasto._config import LOCAL, choose_server, config_path, invitations_path, write_server
-from impasto._invitations import SCHEME, keep
+from impasto._invitations import is_invitation, keep
 
 
 @click.command()
@@ -20,7 +20,7 @@ def connect(server: str) -> None:
         # Before anything is kept: a wrong one must not stand in the way of what worked.
         with Client(server) as client:
             version = client.server_info().version
-    if choice.invitation and server.strip().startswith(SCHEME):
+    if choice.invitation and is_invitation(server):
         keep(invitations_path(), choice.invitation)
     write_server(config_path(), choice.address)
     if choice.address == LOCAL:

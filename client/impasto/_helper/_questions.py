@@ -19,25 +19,24 @@ SAME_PROPORTIONS = 0.02
 """A result within 2 % of a layer's proportions was painted from one of its size, give or take the rounding."""
 
 
-def describe_server(client: Client, tell: Tell) -> None:
-    """Answers `server`: devices, queue, recipes, gallery; `round_trip_ms` is a second call's."""
+def describe_server(client: Client) -> dict[str, Any]:
+    """The answer to `server`: devices, queue, recipes, gallery; `round_trip_ms` is a second call's."""
     info = client.server_info()
     started = time.perf_counter()
     info = client.server_info()
     round_trip_ms = (time.perf_counter() - started) * 1000
-    tell(
-        "server",
-        address=client.address,
-        version=info.version,
-        devices=[{"name": d.name, "description": d.description, "busy": d.busy} for d in info.devices],
-        queued_jobs=info.queued_jobs,
-        running_jobs=info.running_jobs,
-        round_trip_ms=round(round_trip_ms, 1),
-        max_size_px=info.limits.max_size_px,
-        weights=[{"name": w.name, "description": w.description} for w in info.weights],
-        recipes=[{"name": r.name, "summary": r.summary, "defaults": dict(r.defaults)} for r in info.recipes],
-        gallery=[{"name": g.name, "title": g.title, "description": g.description} for g in info.gallery],
-    )
+    return {
+        "address": client.address,
+        "version": info.version,
+        "devices": [{"name": d.name, "description": d.description, "busy": d.busy} for d in info.devices],
+        "queued_jobs": info.queued_jobs,
+        "running_jobs": info.running_jobs,
+        "round_trip_ms": round(round_trip_ms, 1),
+        "max_size_px": info.limits.max_size_px,
+        "weights": [{"name": w.name, "description": w.description} for w in info.weights],
+        "recipes": [{"name": r.name, "summary": r.summary, "defaults": dict(r.defaults)} for r in info.recipes],
+        "gallery": [{"name": g.name, "title": g.title, "description": g.description} for g in info.gallery],
+    }
 
 
 def send_thumbnails(client: Client, jobs: Sequence[str], size_px: int, tell: Tell) -> None:

@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from impasto import _invitations
 from impasto._client import Client
-from impasto._config import choose_server
+from impasto._config import choose_server, invitations_path
 from impasto._exceptions import ImpastoError, ParameterError
 from impasto._helper._frames import Frame, FrameError, FrameReader, FrameWriter
 from impasto._helper._painting import Painting
@@ -88,7 +89,9 @@ class Session:
             case "hello":
                 tell("hello", protocol=PROTOCOL, version=__version__, default_server=choose_server().address)
             case "server":
-                describe_server(self._client(head), tell)
+                answer = describe_server(self._client(head))
+                self._keep_invitation(text(head, "server"))
+                tell("server", **answer)
             case "thumbnails":
                 size_px = int(number(head, "size_px", 96, 16, 1024))
                 send_thumbnails(self._client(head), read_names(head, "jobs"), size_px, tell)
@@ -115,6 +118,14 @@ class Session:
             if server not in self._clients:
                 self._clients[server] = Client(server or None)
             return self._clients[server]
+
+    def _keep_invitation(self, server: str) -> None:
+        """What led to an answer is kept, so that the server's address is enough from here on."""
+        if _invitations.is_invitation(server):
+            invitation = _invitations.parse(server)
+            _invitations.keep(invitations_path(), invitation)
+            with self._lock:  # a client that tried the address alone knows nothing of it
+                self._clients.pop(invitation.address, None)
 
     def _tell(self, request_id: Any, event: str, parts: Mapping[str, bytes] | None = None, **fields: Any) -> None:
         self.writer.write({"id": request_id, "event": event, **fields}, parts)
