@@ -295,6 +295,17 @@ class Rehearsed:
         code += "print(Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD).wait_for_text())"
         return self.root.run("/usr/bin/python3", "-c", code, DISPLAY=self.display).stdout.strip()
 
+    def paste(self, text: str) -> None:
+        """Copies a text somewhere else and pastes it where the keyboard is."""
+        code = "import sys, gi; gi.require_version('Gtk', '3.0'); from gi.repository import Gdk, Gtk; "
+        code += "Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD).set_text(sys.argv[1], -1); print('copied'); Gtk.main()"
+        command = self.root.command("/usr/bin/python3", "-c", code, text, DISPLAY=self.display)
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as elsewhere:
+            assert elsewhere.stdout
+            elsewhere.stdout.readline()
+            self.keys("ctrl+v")
+            elsewhere.kill()
+
     def look(self) -> Any:
         """The image as it is now, by the script in GIMP that waits for this question."""
         looked = self.root.exchange / "looked.json"

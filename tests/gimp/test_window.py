@@ -302,19 +302,28 @@ def test_the_real_thing_in_a_window(
     assert answer["layers"][0]["size"] == [96, 64]
 
 
-def test_an_invitation_is_pasted_and_that_is_all(real: GimpRoot, tmp_path: Path, screenshots: Path) -> None:
+def test_an_invitation_is_pasted_and_that_is_all(
+    real: GimpRoot, painter: ServerProcess, tmp_path: Path, screenshots: Path
+) -> None:
+    script = [
+        ["gallery", "mark uninvited"],
+        ["tested", "mark invited"],
+        ["then", "set recipe draft"],
+        ["then", "set size 64"],
+        ["then", "click Generate"],
+    ]
     with ServerProcess(tmp_path, "--tls") as house:
-        script = [
-            ["shown", f"set server {house.invite('anna')}"],
-            ["tested", "mark invited"],
-            ["then", "set recipe draft"],
-            ["then", "set size 64"],
-            ["then", "click Generate"],
-        ]
-        answer = play(real, script, screenshots)
+        invitation = house.invite("anna")
+        rehearsed = Rehearsed(real, script, {"procedure": STYLIZE}, IMPASTO_SERVER=painter.address)
+
+        def paste() -> None:
+            rehearsed.keys("alt+a", "Tab", "ctrl+a")
+            rehearsed.paste(invitation)
+
+        answer = dialog(rehearsed.play(screenshots, {"uninvited": paste}))
         assert answer["status"] == "success", answer
         assert len(answer["layers"]) == 2
-        with Client(house.invite("anna")) as anna:
+        with Client(invitation) as anna:
             assert [job.state for job in anna.jobs()] == [JobState.SUCCEEDED]
 
 
