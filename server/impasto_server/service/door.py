@@ -6,13 +6,14 @@ server is reached by those who may reach it anyway (loopback, a Unix socket), an
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, NoReturn
 
 import grpc
 
 from .errors import Unauthenticated, abort
 from .guests import Guests
+from .interception import Call, Continuation, Handler
 
 OWNER_METADATA = "impasto-client"
 _OPEN_TO_ALL = "/grpc.health."
@@ -61,11 +62,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, door: Door) -> None:
         self._door = door
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    async def intercept_service(self, continuation: Continuation, handler_call_details: Call) -> Handler:
         handler: Any = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith(_OPEN_TO_ALL):
             return handler  # type: ignore[no-any-return]
@@ -76,7 +73,7 @@ class DoorInterceptor(grpc.aio.ServerInterceptor):
         return handler  # type: ignore[no-any-return]
 
 
-def _refusing(handler: Any, refusal: Unauthenticated) -> grpc.RpcMethodHandler[Any, Any]:
+def _refusing(handler: Any, refusal: Unauthenticated) -> Handler:
     async def answer(request: Any, context: Any) -> NoReturn:
         await abort(context, refusal)
 
@@ -84,7 +81,7 @@ def _refusing(handler: Any, refusal: Unauthenticated) -> grpc.RpcMethodHandler[A
         await abort(context, refusal)
         yield
 
-    made: grpc.RpcMethodHandler[Any, Any] = handler._replace(
+    made: Handler = handler._replace(
         unary_unary=handler.unary_unary and answer,
         stream_unary=handler.stream_unary and answer,
         unary_stream=handler.unary_stream and stream,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ import grpc
 from impasto.v1 import job_pb2, stylizer_pb2
 from impasto_server.jobs import Event, Watched
 
+from .interception import Call, Continuation, Handler
 from .responses import ImageLookup, event
 
 # Watchers that keep up are within a few events of each other. Previews may be large: up to 4096 px.
@@ -54,11 +54,7 @@ class EncodedEvents:
 class EncodedInterceptor(grpc.aio.ServerInterceptor):
     """Lets handlers of streams yield messages that are encoded already."""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    async def intercept_service(self, continuation: Continuation, handler_call_details: Call) -> Handler:
         handler: Any = await continuation(handler_call_details)
         if handler is None or not handler.response_streaming or handler.response_serializer is None:
             return handler  # type: ignore[no-any-return]

@@ -29,6 +29,8 @@ from impasto_server.jobs import (
 )
 from impasto_server.recipes import RecipeError
 
+from .interception import Call, Continuation, Handler
+
 DOMAIN = "impasto"
 
 log = logging.getLogger(__name__)
@@ -122,11 +124,7 @@ def _status(code: int, message: str, reason: str, *details: Message) -> status_p
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Turns what handlers raise into statuses, for all of Impasto's RPCs."""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    async def intercept_service(self, continuation: Continuation, handler_call_details: Call) -> Handler:
         handler: Any = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith("/impasto."):
             return handler  # type: ignore[no-any-return]

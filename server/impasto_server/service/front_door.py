@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from .encoded import EncodedInterceptor
 from .errors import ErrorInterceptor
 from .guests import Guests
 from .images import Images
+from .interception import Call, Continuation, Handler
 from .stylizer import Policy, Stylizer
 
 SERVICE = stylizer_pb2.DESCRIPTOR.services_by_name["Stylizer"].full_name
@@ -68,11 +69,7 @@ class _Activity(grpc.aio.ServerInterceptor):
         """Seconds since the last call began. A long call watches a job, and jobs keep the server up by themselves."""
         return time.monotonic() - self._last
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    async def intercept_service(self, continuation: Continuation, handler_call_details: Call) -> Handler:
         self._last = time.monotonic()
         return await continuation(handler_call_details)
 
