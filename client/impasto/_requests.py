@@ -54,6 +54,8 @@ class JobOptions(TypedDict, total=False):
     """VGG-19 weights: `original`, `torchvision`, or `file:` and an absolute path."""
     tile_px: int | None
     """Side of the tiles of a large picture, a multiple of 16; left out: as the device's memory allows."""
+    coarsest_px: int | None
+    """Long side of the first scale, roughly; each further one doubles it. The result's size: one scale only."""
     result_format: Literal["PNG", "TIFF"] | None
     """How the server writes the result; left out: PNG."""
     bits_per_channel: Literal[8, 16] | None
@@ -78,6 +80,7 @@ PLAIN_PARAMETERS = (
     "seed",
     "weights",
     "tile_px",
+    "coarsest_px",
 )
 EXCLUDED_BY: dict[str, tuple[Literal["size_px", "height_px", "width_px"], ...]] = {
     "size_px": ("height_px", "width_px"),

@@ -36,6 +36,8 @@ LAYERS = tuple(name for conv in CONVOLUTIONS for name in (conv, conv.replace("co
 INITIAL_IMAGES: tuple[InitialImage, ...] = ("content", "noise")
 WEIGHTS = ("original", "torchvision")
 FILE_PREFIX = "file:"
+_MEMORY_BYTES = 150_000_000
+"""What L-BFGS may remember steps in, beyond the first ten: a step is two pictures of float32."""
 MINIMUM_SIDE_PX = 16
 """VGG-19 halves a picture four times on the way to its fifth block."""
 
@@ -90,7 +92,7 @@ class Recipe:
     betas: tuple[float, float]
     """Adam's decay rates for the first and second moment."""
     remembered_steps: int = 10
-    """How many of them L-BFGS learns from; each takes 24 bytes a pixel. Larger scales make fewer steps than that."""
+    """How many of them L-BFGS learns from at most; `remembered_in` says how many in a picture of some size."""
     clamp: bool
     """Keep the picture inside [0, 1] at every step, not only when it is shown."""
     pooling: Pooling
@@ -108,8 +110,11 @@ class Recipe:
         return self.size_px or max(self.height_px or 0, self.width_px or 0)
 
     def remembered_in(self, scale: "Scale") -> int:
-        """How many steps L-BFGS remembers in a scale: no more than its later steps will ask for."""
-        return max(1, min(self.remembered_steps, scale.steps - 1))
+        """How many steps L-BFGS remembers in a scale: more than ten only where there is room for them, and no more than
+        its later steps will ask for.
+        """
+        room = _MEMORY_BYTES // (24 * scale.height_px * scale.width_px)
+        return max(1, min(self.remembered_steps, max(10, room), scale.steps - 1))
 
     def at_one_scale(self) -> "Recipe":
         """For what is at its full size already: no coarser scales before it."""
@@ -202,7 +207,9 @@ _FAST_CLASSIC = replace(
     name="fast-classic",
     summary="The textbook's objective, reached in a fraction of its time by a better optimiser.",
     steps=180,
+    steps_ratio=1.5,  # for those who choose a coarsest scale
     optimiser="l-bfgs",
+    remembered_steps=30,
     learning_rate=0.1,
     learning_rate_decay=1.0,
     spectral_power=0.25,
@@ -230,6 +237,14 @@ PARAMETERS = (
     Parameter("initial_image", "choice", None, None, "", "What the painting starts from: content or noise."),
     Parameter("seed", "int", 0, 2**63 - 1, "", "Seed of the noise; the same seed gives the same picture."),
     Parameter("weights", "choice", None, None, "", "Source of VGG-19: original, torchvision, or file:/path."),
+    Parameter(
+        "coarsest_px",
+        "int",
+        16,
+        16384,
+        "px",
+        "Long side of the first scale, roughly; each next one doubles it; the result's size: one scale.",
+    ),
     Parameter(
         "tile_px",
         "int",

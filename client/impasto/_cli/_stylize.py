@@ -48,6 +48,7 @@ from impasto._job import Job
 @click.option("--seed", type=int, help="Seed of everything random.")
 @click.option("--weights", metavar="NAME|PATH", help="VGG-19 weights: original, torchvision, or a file.")
 @click.option("--tile-px", type=int, metavar="PX", help="Side of a large picture's tiles. Default: as memory allows.")
+@click.option("--coarsest-px", type=int, metavar="PX", help="Long side of the first scale; each next one doubles it.")
 @bits_option
 @click.option("--device", help="cuda:0, mps, cpu; `impasto info` lists them.")
 @frames_options

@@ -183,6 +183,7 @@ class Parameters(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     WEIGHTS_FIELD_NUMBER: _builtins.int
     TILE_PX_FIELD_NUMBER: _builtins.int
+    COARSEST_PX_FIELD_NUMBER: _builtins.int
     size_px: _builtins.int
     """Long side of the result in pixels, 32 to the server's limit."""
     height_px: _builtins.int
@@ -213,6 +214,10 @@ class Parameters(_message.Message):
     """Side of the tiles that a large picture is painted in, a multiple of 16. Decides memory and time, not the picture.
     Unset: as large as the device's free memory allows.
     """
+    coarsest_px: _builtins.int
+    """Long side of the first scale in pixels, roughly: each further scale doubles it, up to the result's size. The smaller,
+    the larger the shapes that the style takes hold of. The result's size or more: one scale only.
+    """
     @_builtins.property
     def style_layers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """VGG-19 layers compared for style, by their names from the paper (`relu4_1`, `conv5_1`); empty means the recipe's own."""
@@ -240,11 +245,14 @@ class Parameters(_message.Message):
         seed: _builtins.int | None = ...,
         weights: _builtins.str = ...,
         tile_px: _builtins.int | None = ...,
+        coarsest_px: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_content_weight", b"_content_weight", "_decay_every_steps", b"_decay_every_steps", "_height_px", b"_height_px", "_learning_rate", b"_learning_rate", "_learning_rate_decay", b"_learning_rate_decay", "_seed", b"_seed", "_size_px", b"_size_px", "_steps", b"_steps", "_style_weight", b"_style_weight", "_tile_px", b"_tile_px", "_tv_weight", b"_tv_weight", "_width_px", b"_width_px", "content_weight", b"content_weight", "decay_every_steps", b"decay_every_steps", "height_px", b"height_px", "learning_rate", b"learning_rate", "learning_rate_decay", b"learning_rate_decay", "seed", b"seed", "size_px", b"size_px", "steps", b"steps", "style_weight", b"style_weight", "tile_px", b"tile_px", "tv_weight", b"tv_weight", "width_px", b"width_px"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_coarsest_px", b"_coarsest_px", "_content_weight", b"_content_weight", "_decay_every_steps", b"_decay_every_steps", "_height_px", b"_height_px", "_learning_rate", b"_learning_rate", "_learning_rate_decay", b"_learning_rate_decay", "_seed", b"_seed", "_size_px", b"_size_px", "_steps", b"_steps", "_style_weight", b"_style_weight", "_tile_px", b"_tile_px", "_tv_weight", b"_tv_weight", "_width_px", b"_width_px", "coarsest_px", b"coarsest_px", "content_weight", b"content_weight", "decay_every_steps", b"decay_every_steps", "height_px", b"height_px", "learning_rate", b"learning_rate", "learning_rate_decay", b"learning_rate_decay", "seed", b"seed", "size_px", b"size_px", "steps", b"steps", "style_weight", b"style_weight", "tile_px", b"tile_px", "tv_weight", b"tv_weight", "width_px", b"width_px"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_content_weight", b"_content_weight", "_decay_every_steps", b"_decay_every_steps", "_height_px", b"_height_px", "_learning_rate", b"_learning_rate", "_learning_rate_decay", b"_learning_rate_decay", "_seed", b"_seed", "_size_px", b"_size_px", "_steps", b"_steps", "_style_weight", b"_style_weight", "_tile_px", b"_tile_px", "_tv_weight", b"_tv_weight", "_width_px", b"_width_px", "content_layers", b"content_layers", "content_weight", b"content_weight", "decay_every_steps", b"decay_every_steps", "height_px", b"height_px", "initial_image", b"initial_image", "learning_rate", b"learning_rate", "learning_rate_decay", b"learning_rate_decay", "seed", b"seed", "size_px", b"size_px", "steps", b"steps", "style_layers", b"style_layers", "style_weight", b"style_weight", "tile_px", b"tile_px", "tv_weight", b"tv_weight", "weights", b"weights", "width_px", b"width_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_coarsest_px", b"_coarsest_px", "_content_weight", b"_content_weight", "_decay_every_steps", b"_decay_every_steps", "_height_px", b"_height_px", "_learning_rate", b"_learning_rate", "_learning_rate_decay", b"_learning_rate_decay", "_seed", b"_seed", "_size_px", b"_size_px", "_steps", b"_steps", "_style_weight", b"_style_weight", "_tile_px", b"_tile_px", "_tv_weight", b"_tv_weight", "_width_px", b"_width_px", "coarsest_px", b"coarsest_px", "content_layers", b"content_layers", "content_weight", b"content_weight", "decay_every_steps", b"decay_every_steps", "height_px", b"height_px", "initial_image", b"initial_image", "learning_rate", b"learning_rate", "learning_rate_decay", b"learning_rate_decay", "seed", b"seed", "size_px", b"size_px", "steps", b"steps", "style_layers", b"style_layers", "style_weight", b"style_weight", "tile_px", b"tile_px", "tv_weight", b"tv_weight", "weights", b"weights", "width_px", b"width_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__coarsest_px: _TypeAlias = _typing.Literal["coarsest_px"]  # noqa: Y015
+    _WhichOneofArgType__coarsest_px: _TypeAlias = _typing.Literal["_coarsest_px", b"_coarsest_px"]  # noqa: Y015
     _WhichOneofReturnType__content_weight: _TypeAlias = _typing.Literal["content_weight"]  # noqa: Y015
     _WhichOneofArgType__content_weight: _TypeAlias = _typing.Literal["_content_weight", b"_content_weight"]  # noqa: Y015
     _WhichOneofReturnType__decay_every_steps: _TypeAlias = _typing.Literal["decay_every_steps"]  # noqa: Y015
@@ -269,6 +277,8 @@ class Parameters(_message.Message):
     _WhichOneofArgType__tv_weight: _TypeAlias = _typing.Literal["_tv_weight", b"_tv_weight"]  # noqa: Y015
     _WhichOneofReturnType__width_px: _TypeAlias = _typing.Literal["width_px"]  # noqa: Y015
     _WhichOneofArgType__width_px: _TypeAlias = _typing.Literal["_width_px", b"_width_px"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__coarsest_px) -> _WhichOneofReturnType__coarsest_px | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__content_weight) -> _WhichOneofReturnType__content_weight | None: ...
     @_typing.overload

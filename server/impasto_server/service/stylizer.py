@@ -18,7 +18,7 @@ from .encoded import EncodedEvents
 from .errors import BadRequest
 from .images import Images
 
-CONTRACT_REVISION = 2
+CONTRACT_REVISION = 3
 _WEIGHTS = {
     "original": "Simonyan and Zisserman's own, 8 bits a weight; comes with the server",
     "torchvision": "torchvision's IMAGENET1K_V1; 548 MB, downloaded at first use",
