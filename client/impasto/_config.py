@@ -1,6 +1,5 @@
 """Which server: argument, then environment, then configuration file, then the private local one."""
 
-import json
 import os
 import re
 import tomllib
@@ -111,6 +110,8 @@ def checked(choice: ServerChoice) -> ServerChoice:
 
 def write_server(path: Path, address: str) -> None:
     """Sets the key `server` of a configuration file, and leaves the rest as it is. Raises ConfigurationError."""
+    import json  # only where it is needed: `import impasto` has a budget
+
     server_of_file(path)  # what isn't TOML is left to its owner
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     line = f"server = {json.dumps(address)}"  # a string of JSON is one of TOML

@@ -10,9 +10,8 @@ from pathlib import Path
 from impasto._exceptions import ConfigurationError
 
 _SCHEME = "impasto://"
-_SHAPE = re.compile(
-    r"impasto://(?P<token>[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)@(?P<address>[^@#/\s]+)/?(#(?P<fingerprint>[A-Za-z0-9_-]{43}))?"
-)
+# Compiled where it is used: `import impasto` has a budget.
+_SHAPE = r"impasto://(?P<token>[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)@(?P<address>[^@#/\s]+)/?(#(?P<fingerprint>[A-Za-z0-9_-]{43}))?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ def is_invitation(text: str) -> bool:
 
 def parse(text: str) -> Invitation:
     """Raises ConfigurationError, which doesn't repeat the token."""
-    match = _SHAPE.fullmatch(text.strip())
+    match = re.fullmatch(_SHAPE, text.strip())
     if not match:
         raise ConfigurationError(
             "This is no whole invitation: impasto://TOKEN@HOST:PORT#FINGERPRINT was expected, "
