@@ -118,8 +118,15 @@ def write_server(path: Path, address: str) -> None:
     first_table = re.search(r"^\s*\[", text, re.MULTILINE)
     keys, tables = (text[: first_table.start()], text[first_table.start() :]) if first_table else (text, "")
     keys, found = re.subn(r"^\s*server\s*=.*$", lambda _: line, keys, count=1, flags=re.MULTILINE)
+    text = (keys if found else f"{line}\n{keys}") + tables
+    try:
+        understood = tomllib.loads(text).get("server") == address
+    except tomllib.TOMLDecodeError:
+        understood = False
+    if not understood:
+        raise ConfigurationError(f"{path} names its server in a way that only you can change: write {line} there.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text((keys if found else f"{line}\n{keys}") + tables, encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path} can't be written: {error}.") from None

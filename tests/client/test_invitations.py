@@ -89,6 +89,18 @@ def test_a_configuration_file_that_is_broken_is_left_alone(configured):
     assert config_path().read_text() == "server ="
 
 
+def test_a_configuration_file_that_would_break_is_left_alone(configured):
+    config_path().write_text('"server" = "b:2"\n')
+    with pytest.raises(impasto.ConfigurationError, match='write server = "a:1" there'):
+        write_server(config_path(), "a:1")
+    assert config_path().read_text() == '"server" = "b:2"\n'
+
+
+def test_connect_says_that_the_environment_goes_before_it(private_state):
+    done = run_impasto("connect", "local", IMPASTO_SERVER="gpu:1")
+    assert "IMPASTO_SERVER goes before that: gpu:1" in done.stderr
+
+
 def test_connect_makes_a_server_the_one_that_everything_uses(private_state, tmp_path, photo_path):
     with ServerProcess(tmp_path / "house", "--tls") as server:
         done = run_impasto("connect", server.invite("anna"))

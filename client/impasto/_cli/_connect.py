@@ -28,3 +28,5 @@ def connect(server: str) -> None:
     else:
         encrypted = "encrypted" if choice.invitation else "not encrypted"
         click.echo(f"Connected to Impasto {version} at {choice.address}, {encrypted}. It is used from now on.")
+    if (used := choose_server()).address != choice.address:
+        click.echo(f"{used.source} goes before that: {used.address}.", err=True)
