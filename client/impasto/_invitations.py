@@ -11,7 +11,7 @@ from impasto._exceptions import ConfigurationError
 
 _SCHEME = "impasto://"
 # Compiled where it is used: `import impasto` has a budget.
-_SHAPE = r"impasto://(?P<token>[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)@(?P<address>[^@#/\s]+)/?(#(?P<fingerprint>[A-Za-z0-9_-]{43}))?"
+_SHAPE = r"impasto://(?P<token>[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)@(?P<address>[^@#/\s]+:\d{1,5})/?(#(?P<fingerprint>[A-Za-z0-9_-]{43}))?"
 
 
 @dataclass(frozen=True, slots=True)

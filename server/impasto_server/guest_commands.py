@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from impasto._invitations import Invitation
 from impasto_server.service import CertificateError, Guests, own_certificate
 from impasto_server.state_dir import state_dir_option
 
@@ -36,14 +37,14 @@ def invite(name: str, address: str, public: bool, state_dir: Path) -> None:
     if not _ADDRESS.fullmatch(address):
         raise click.BadParameter(f"{address!r} is no HOST:PORT.", param_hint="--address")
     try:
-        fingerprint = "" if public else f"#{own_certificate(state_dir).fingerprint}"
+        fingerprint = "" if public else own_certificate(state_dir).fingerprint
         token = Guests(state_dir).invite(name)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except (CertificateError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{name} comes in with this command, which won't be shown again:\n", err=True)
-    click.echo(f"impasto connect impasto://{token}@{address}{fingerprint}")
+    click.echo(f"impasto connect {Invitation(address, token, fingerprint)}")
 
 
 @guests.command(name="list")

@@ -28,7 +28,17 @@ def test_an_invitation_reads_as_it_was_printed():
 
 
 @pytest.mark.parametrize(
-    "text", ["impasto://", WHOLE[:-1], "impasto://anna@gpu-box:1", "impasto://anna.s@", "impasto://anna.s@a b:1"]
+    "text",
+    [
+        "impasto://",
+        WHOLE[:-1],
+        "impasto://anna@gpu-box:1",
+        "impasto://anna.s@",
+        "impasto://anna.s@a b:1",
+        "impasto://anna.s@gpu-box",
+        "impasto://anna.s@local",
+        "impasto://anna.s@unix:/run/i.sock",
+    ],
 )
 def test_half_an_invitation_is_refused_without_repeating_it(text):
     with pytest.raises(impasto.ConfigurationError, match="no whole invitation") as caught:
@@ -38,7 +48,7 @@ def test_half_an_invitation_is_refused_without_repeating_it(text):
 
 def test_an_invitation_is_checked_like_any_address():
     with pytest.raises(impasto.ConfigurationError, match="is no server's address") as caught:
-        impasto.Client(WHOLE.replace(":50051", ""))
+        impasto.Client(WHOLE.replace(":50051", ":70000"))
     assert "s3-cret" not in str(caught.value)
 
 

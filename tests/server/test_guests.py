@@ -288,6 +288,16 @@ def test_beyond_this_machine_it_encrypts_unless_told_not_to(
     assert must_encrypt(listen, **{"tls": False, "insecure": False, **asked}) is encrypts
 
 
+@pytest.mark.parametrize(("options", "encrypts"), [((), True), (("--insecure-i-know",), False)])
+def test_a_server_beyond_this_machine_takes_a_certificate(
+    tmp_path: Path, options: tuple[str, ...], encrypts: bool
+) -> None:
+    """At an address that no machine has (RFC 5737), so that nothing listens."""
+    done = run_impasto("serve", "--listen", "192.0.2.1:50051", "--state-dir", tmp_path, *options)
+    assert (done.returncode, "Can't listen on 192.0.2.1:50051" in done.stderr) == (1, True)
+    assert (tmp_path / "certificate.pem").exists() is encrypts
+
+
 def test_half_a_certificate_and_contradictions_are_wrong_usage(tmp_path: Path) -> None:
     for options in (["--tls-cert", "x.pem"], ["--tls", "--insecure-i-know"]):
         done = run_impasto("serve", "--listen", "127.0.0.1:0", "--state-dir", tmp_path, *options)
