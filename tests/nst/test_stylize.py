@@ -309,11 +309,9 @@ def test_fast_classic_gets_much_lower_than_classic_in_the_same_steps(
     assert ends[1] < 0.8 * ends[0], ends
 
 
-def test_reduced_precision_ends_within_a_hundredth_of_float32(
-    vgg: nst.Vgg, content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reduced_precision_ends_within_a_hundredth_of_float32(vgg: nst.Vgg, content: Tensor, style: Tensor) -> None:
     """Also where the processor has no fast bfloat16: slow, but the same numbers."""
-    monkeypatch.setitem(nst.stylize.__globals__, "fastest_precision", lambda _: torch.bfloat16)
+    vgg = replace(vgg, shortcuts=replace(vgg.shortcuts, reduced=torch.bfloat16))
     for name in ("fast-classic", "painterly"):
         recipe = recipes.customise(name, {"size_px": 96, "steps": 120})  # shorter runs have not settled
         ends = {}

@@ -10,7 +10,6 @@ from impasto_server.recipes import Recipe, Scale, plan
 
 from . import room
 from .descent import Descent
-from .devices import fastest_precision
 from .objective import Style, network_input, objective
 from .run import Checkpoint, State, Steering, Step, Weights, begun_from, restored
 from .tiled import TiledNetwork
@@ -154,7 +153,7 @@ def _release_memory(device: torch.device) -> None:
 
 def _network(recipe: Recipe, vgg: Vgg, content: Tensor) -> Network:
     fastest = recipe.precision == "fastest" and content.dtype != torch.float64
-    dtype = fastest_precision(vgg.device) if fastest else vgg.convolutions["conv1_1"].weight.dtype
+    dtype = vgg.shortcuts.reduced if fastest else vgg.convolutions["conv1_1"].weight.dtype
     return Network(
         vgg,
         {*recipe.content_layers, *recipe.style_layers},

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from impasto_server.recipes import CONVOLUTIONS, LAST_OF_BLOCK, LAYERS, Pooling
 
+from .shortcuts import NO_SHORTCUTS, Shortcuts
 from .tiles import Tile, halvings
 from .unit_mean import estimated_means, original_means, unit_mean
 from .weights import Convolution, read_convolutions
@@ -29,6 +30,8 @@ class Vgg:
 
     source: str
     convolutions: Mapping[str, Convolution] = field(repr=False)
+    shortcuts: Shortcuts = NO_SHORTCUTS
+    """What the device is trusted with."""
 
     @property
     def device(self) -> torch.device:
@@ -42,6 +45,7 @@ def load_vgg(weights: str, device: torch.device) -> Vgg:
     return Vgg(
         weights,
         {name: convolution.to(device) for name, convolution in unit_mean(convolutions, means).items()},
+        Shortcuts.of(device),
     )
 
 
@@ -69,6 +73,7 @@ class Network:
         self.replicate_border = replicate_border
         self.dtype = dtype
         self.device = vgg.device
+        self._fused = vgg.shortcuts.fused
         self._names = CONVOLUTIONS[: _deepest(self.layers) // 2 + 1]
         self._forth, self._back = {}, {}
         for name in self._names:
@@ -171,7 +176,7 @@ class Network:
 
     def _convolved_and_rectified(self, name: str, maps: Tensor) -> Tensor:
         convolution = self._forth[name]
-        if fused := _fused(maps.device, self.dtype):
+        if self._fused and (fused := _fused(maps.device, self.dtype)):
             return fused(maps, convolution.weight, convolution.bias)
         return F.conv2d(maps, convolution.weight, convolution.bias, padding=1).relu_()
 
