@@ -128,16 +128,9 @@ class RelativeStyle:
     @classmethod
     def like(cls, target: Moments) -> "RelativeStyle":
         covariance = target.covariance()
-        # On the CPU in float64: once a scale, and small eigenvalues are differences of large numbers.
-        values, vectors = torch.linalg.eigh(covariance.double().cpu())
-        values = values.clamp_min(0)
-        # Directions in which the style hardly varies cost as much as the others and say nothing.
-        left_out = int((values.cumsum(0) < _LEFT_OUT * values.sum()).sum())
-        left_out = min(left_out, len(values) - 1)
-        root = vectors[:, left_out:] * values[left_out:].sqrt()
         mean = target.mean()
         size = mean.square().sum() + covariance.trace().clamp_min(0) + _TINY
-        bare = cls(mean, root.to(covariance), size, torch.zeros_like(size))
+        bare = cls(mean, principal_root(covariance), size, torch.zeros_like(size))
         own, _ = bare(target)
         return replace(bare, offset=-own * size)
 
@@ -154,6 +147,20 @@ class RelativeStyle:
         by_covariance.diagonal().add_(1 / self.size)
         by_mean = 2 * apart / self.size - 2 * (by_covariance @ mean)
         return distance / self.size, Slope(by_mean / style.positions, by_covariance / style.positions)
+
+
+def principal_root(covariance: Tensor) -> Tensor:
+    """The root (C, rank) of a covariance (C, C), without the directions that hardly vary. Waits for the device.
+
+    They cost as much as the others and say nothing.
+    """
+    # On the CPU in float64: once a scale, and small eigenvalues are differences of large numbers. Metal has no float64.
+    values, vectors = torch.linalg.eigh(covariance.cpu().double())
+    values = values.clamp_min(0)
+    left_out = int((values.cumsum(0) < _LEFT_OUT * values.sum()).sum())
+    left_out = min(left_out, len(values) - 1)
+    root: Tensor = vectors[:, left_out:] * values[left_out:].sqrt()
+    return root.to(covariance)
 
 
 _LEFT_OUT = 1e-3
