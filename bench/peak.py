@@ -27,6 +27,7 @@ def main() -> None:
     """Paints a square picture of SIDE pixels in tiles of TILE pixels."""
     name, recipe_name, side_px, tile_px = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:5])
     device = torch.device(name)
+    nst.set_up(device)
     vgg = nst.load_vgg("original", device)
     whole_run = customise(recipe_name, {"size_px": side_px, "tile_px": tile_px})
     steps = 1 if whole_run.optimiser == "adam" else 1 + whole_run.remembered_in(plan(whole_run, side_px, side_px)[-1])

@@ -34,6 +34,7 @@ from bench.ours import Run
 from bench.pictures import filled, opened, painting, photo, saved
 from bench.race import Judged, Point
 from bench.report import Chart, Found, Line, Row, at_least
+from bench.textbook import as_torch_comes
 from impasto_server import nst
 from impasto_server.nst.pictures import normalised
 from impasto_server.nst.unit_mean import unit_mean
@@ -105,7 +106,8 @@ class Peer:
 
     def draw(self) -> None:
         """One step, as its command line makes them."""
-        self._artist.draw()
+        with as_torch_comes():
+            self._artist.draw()
 
     @torch.no_grad()
     def value(self, picture: Tensor | None = None) -> float:

@@ -3,10 +3,13 @@
 Dive into Deep Learning, section 14.12, in our own words. The network's weights stay trainable, as the book leaves
 them, so every step also computes gradients for 20 million weights that nobody uses; memory is contiguous. The ReLUs
 work in place, as torchvision's do. Only the weights themselves differ: they are ours, unit-mean, the same for both
-sides of a comparison.
+sides of a comparison. Its steps are made with torch's settings as torch comes: cuDNN's TensorFloat-32 among them,
+which our own processes switch off.
 """
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +39,10 @@ class Textbook:
 
     def step(self) -> None:
         """One step of the book's training loop."""
-        self.trainer.zero_grad()
-        self._loss(self.picture).backward()  # type: ignore[no-untyped-call]
-        self.trainer.step()
+        with as_torch_comes():
+            self.trainer.zero_grad()
+            self._loss(self.picture).backward()  # type: ignore[no-untyped-call]
+            self.trainer.step()
         self.schedule.step()
         self.steps += 1
 
@@ -68,6 +72,11 @@ class Textbook:
             if index == CONTENT_LAYER:
                 content = maps
         return content, styles
+
+
+def as_torch_comes() -> AbstractContextManager[None]:
+    """cuDNN as its users find it: TensorFloat-32 allowed, kernels chosen by rule. `nst.set_up` decides otherwise."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=True)
 
 
 def _gram(maps: Tensor) -> Tensor:
