@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from bench.report import Chart, Found, Line, Row, at_most
-from impasto_server.nst.devices import free_memory_bytes
+from impasto_server.nst.memory import free_memory_bytes
 from impasto_server.recipes import customise
 
 UNTILED_PX = 16384

@@ -29,6 +29,7 @@ BY_REASON: dict[str, type[ImpastoError]] = {
     "WEIGHTS_UNKNOWN": exceptions.ParameterError,
     "DEVICE_UNKNOWN": exceptions.ParameterError,
     "WEIGHTS_UNAVAILABLE": exceptions.WeightsUnavailableError,
+    "DIVERGED": exceptions.ParameterError,
     "JOB_NOT_FOUND": exceptions.JobNotFoundError,
     "JOB_ENDED": exceptions.JobStateError,
     "JOB_NOT_ENDED": exceptions.JobStateError,

@@ -20,6 +20,8 @@ class Device:
     busy: bool
     starting: bool
     """True for the first seconds of a server, until it is known what the device is."""
+    notices: tuple[str, ...] = ()
+    """What it isn't trusted with, a sentence each: faster ways of painting that went wrong on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,7 @@ def read_server_info(message: server_info_pb2.ServerInfo) -> ServerInfo:
                 memory_bytes=d.memory_bytes,
                 busy=d.busy,
                 starting=d.starting,
+                notices=tuple(d.notices),
             )
             for d in message.devices
         ),

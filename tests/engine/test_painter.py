@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,9 @@ from impasto_server.engine import (
     Report,
     ResultFormat,
     Steer,
+    Steering,
     Task,
+    checkpoints,
 )
 from impasto_server.engine.painter import Painter
 from impasto_server.nst.vgg import Maps, Network
@@ -139,6 +142,41 @@ def test_a_device_without_any_room_fails_with_advice(
     assert isinstance(failed, Failed)
     assert failed.reason == "OUT_OF_MEMORY"
     assert "64 px" in failed.message
+
+
+def test_a_picture_that_is_lost_in_numbers_fails_and_leaves_a_sound_checkpoint(painter: Painter, task: Task) -> None:
+    steers = (Steer(1, Steering(style_weight=math.inf), step=3),)
+    failed = painter.attempt(replace(task, recipe=replace(DRAFT, steps=6), steerings=steers, checkpoint_interval_s=0))
+    assert isinstance(failed, Failed)
+    assert failed.reason == "DIVERGED"
+    assert failed.message.startswith("The picture was lost at step ")
+    assert "learning_rate" in failed.message
+    assert not task.output.exists()
+    kept = checkpoints.load(task.checkpoint)
+    assert torch.isfinite(kept.tensors["picture"]).all()
+
+
+def test_the_last_step_may_not_lose_the_picture_either(painter: Painter, task: Task) -> None:
+    steers = (Steer(1, Steering(style_weight=math.inf), step=3),)
+    failed = painter.attempt(replace(task, steerings=steers))
+    assert isinstance(failed, Failed)
+    assert failed.reason == "DIVERGED"
+    assert not task.output.exists()
+
+
+def test_an_error_that_stays_with_the_device_ends_more_than_the_job(
+    painter: Painter, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any, **__: Any) -> Maps:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(Network, "forward", failing)
+    assert painter.attempt(task) == Failed(
+        "INTERNAL", "Painting failed: CUDA error: an illegal memory access was encountered"
+    )
+    monkeypatch.setattr(nst, "is_alive", lambda _: False)
+    with pytest.raises(nst.DeviceLostError, match="cpu is lost to this process: CUDA error"):
+        painter.attempt(task)
 
 
 def test_each_death_by_lack_of_memory_makes_the_tiles_smaller(

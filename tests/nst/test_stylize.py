@@ -13,7 +13,7 @@ from torch import Tensor
 
 from impasto_server import nst, recipes
 from impasto_server.nst.adam import Adam
-from impasto_server.nst.run import State
+from impasto_server.nst.state import State
 from impasto_server.nst.vgg import Maps, Network
 from impasto_server.recipes import RECIPES, Recipe
 

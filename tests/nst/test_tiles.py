@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from impasto_server import nst, recipes
-from impasto_server.nst import room
+from impasto_server.nst import memory, tile_sides
 from impasto_server.nst.objective import Objective, network_input, objective
-from impasto_server.nst.stylize import _network
+from impasto_server.nst.run import _network
 from impasto_server.nst.tiled import TiledNetwork
 from impasto_server.nst.tiles import reach_px, tiles
 from impasto_server.recipes import RECIPES, Recipe, Scale
@@ -93,30 +93,45 @@ def test_the_descent_s_gradient_is_that_of_its_losses(content: Tensor, style: Te
         assert ((up - down) / 2e-6).item() == pytest.approx((gradient * way).sum().item(), rel=precision)
 
 
-def test_tiles_are_as_large_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_are_as_large_as_memory_allows() -> None:
     cpu = torch.device("cpu")
-    monkeypatch.setattr(room, "free_memory_bytes", lambda _: 4 * 2**30)
-    assert room.tile_px(Scale(512, 512, 1), 1000, cpu, CLASSIC) is None
-    side = room.tile_px(Scale(4096, 4096, 1), 2000, cpu, CLASSIC)
+    free = 4 * 2**30
+    assert tile_sides.side_px(Scale(512, 512, 1), 1000, cpu, CLASSIC, free) is None
+    side = tile_sides.side_px(Scale(4096, 4096, 1), 2000, cpu, CLASSIC, free)
     assert side is not None
     assert side % 16 == 0
     assert 0.9 * 2**30 < side**2 * 2000 <= 2**30
-    assert room.tile_px(Scale(8192, 8192, 1), 10, cpu, CLASSIC) is None
-    monkeypatch.setattr(room, "free_memory_bytes", lambda _: 0)
-    assert room.tile_px(Scale(512, 512, 1), 1000, cpu, CLASSIC) == room.SMALLEST_TILE_PX
-    monkeypatch.setattr(room, "free_memory_bytes", lambda _: None)
-    assert room.tile_px(Scale(512, 512, 1), 1000, cpu, CLASSIC) is None
+    assert tile_sides.side_px(Scale(8192, 8192, 1), 10, cpu, CLASSIC, free) is None
+    assert tile_sides.side_px(Scale(512, 512, 1), 1000, cpu, CLASSIC, 0) == tile_sides.SMALLEST_TILE_PX
+    assert tile_sides.side_px(Scale(512, 512, 1), 1000, cpu, CLASSIC, None) is None
 
 
-def test_what_an_optimiser_remembers_leaves_less_room_for_tiles_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "free_memory_bytes", lambda _: 6 * 2**30)
+def test_what_an_optimiser_remembers_leaves_less_room_for_tiles_on_a_gpu() -> None:
     sides = [
-        room.tile_px(Scale(4096, 4096, 100), 5000, torch.device("cuda"), RECIPES[name])
+        tile_sides.side_px(Scale(4096, 4096, 100), 5000, torch.device("cuda"), RECIPES[name], 6 * 2**30)
         for name in ("classic", "fast-classic")
     ]
     assert sides[0] and sides[1] and sides[1] < sides[0]
 
 
+def test_tiles_of_all_scales_are_fixed_when_a_run_begins(
+    vgg: nst.Vgg, content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever memory is free when the next scale comes, or when the run is taken up again."""
+    recipe = replace(recipes.customise("painterly", {"size_px": 128, "steps": 4}), coarsest_px=64)
+    free = [tile_sides.free_memory_bytes(vgg.device)]
+    monkeypatch.setattr(tile_sides, "free_memory_bytes", lambda _: free[0])
+    run = nst.stylize(content, [(style, 1.0)], recipe, vgg=vgg)
+    first = next(run)
+    checkpoint = first.checkpoint()
+    free[0] = 0
+    assert [step.tile_px for step in run] == [None] * 3
+    assert [step.tile_px for step in nst.stylize(content, [(style, 1.0)], recipe, vgg=vgg, resume=checkpoint)] == [
+        None
+    ] * 3
+    assert next(nst.stylize(content, [(style, 1.0)], recipe, vgg=vgg)).tile_px == tile_sides.SMALLEST_TILE_PX
+
+
 def test_free_memory_is_told() -> None:
-    free = nst.devices.free_memory_bytes(torch.device("cpu"))
+    free = memory.free_memory_bytes(torch.device("cpu"))
     assert free is None or 2**26 < free < 2**50

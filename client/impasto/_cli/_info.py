@@ -28,6 +28,8 @@ def info(server: str | None, as_json: bool) -> None:
     for device in found.devices:
         memory = f", {device.memory_bytes / 2**30:.0f} GiB" if device.memory_bytes else ""
         click.echo(f"device    {device.name}: {device.description}{memory}{', busy' if device.busy else ''}")
+        for notice in device.notices:
+            click.echo(f"notice    {notice}")
     for recipe in found.recipes:
         click.echo(f"recipe    {recipe.name}: {recipe.summary}")
     for weights in found.weights:

@@ -106,6 +106,7 @@ class Device(_message.Message):
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     BUSY_FIELD_NUMBER: _builtins.int
     STARTING_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`cuda:0`, `mps`, `cpu`."""
     description: _builtins.str
@@ -116,6 +117,12 @@ class Device(_message.Message):
     """True while it paints."""
     starting: _builtins.bool
     """True for the first seconds of a server, until it is known what the device is; `name` is what was asked for then."""
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it isn't trusted with, a sentence each: faster ways of painting that disagreed with plain ones when the worker
+        started. Usually none.
+        """
+
     def __init__(
         self,
         *,
@@ -124,10 +131,11 @@ class Device(_message.Message):
         memory_bytes: _builtins.int = ...,
         busy: _builtins.bool = ...,
         starting: _builtins.bool = ...,
+        notices: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy", b"busy", "description", b"description", "memory_bytes", b"memory_bytes", "name", b"name", "starting", b"starting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy", b"busy", "description", b"description", "memory_bytes", b"memory_bytes", "name", b"name", "notices", b"notices", "starting", b"starting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

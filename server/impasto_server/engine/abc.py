@@ -78,11 +78,12 @@ class PreviewDemand:
 
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """Something that paints. `memory_bytes` is 0 where it is unknown."""
+    """Something that paints. `memory_bytes` is 0 where it is unknown. `notices` say what it isn't trusted with."""
 
     name: str
     description: str
     memory_bytes: int = 0
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

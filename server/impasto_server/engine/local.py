@@ -9,11 +9,12 @@ import os
 import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .abc import DeviceInfo, Failed, Finished, PreviewDemand, Report, Steer, Task, WorkerDied
 from .environment import PAINTING
-from .pipe import Cancel, Command, Hello, NoDevice, pack, receive
+from .pipe import DEVICE_LOST, Cancel, Command, Hello, NoDevice, Ready, pack, receive
 
 # A worker that hasn't ended its run this long after a cancel is killed; another goes on from the checkpoint.
 CANCEL_PATIENCE_S = 5.0
@@ -142,11 +143,21 @@ class LocalWorker:
             case Hello(device):
                 self._info = device
                 log.info("worker %s: %s (%s)", self.asked_for, device.name, device.description)
-                return device
+                return await self._get_ready(device)
             case NoDevice(message):
                 raise WorkerDied(message)
             case other:
                 raise WorkerDied(f"worker {self.asked_for} began with {other!r}")
+
+    async def _get_ready(self, device: DeviceInfo) -> DeviceInfo:
+        match await self._receive():
+            case Ready(notices):
+                self._info = replace(device, notices=notices)
+                return self._info
+            case NoDevice(message):
+                raise WorkerDied(message)
+            case other:
+                raise WorkerDied(f"worker {self.asked_for} got ready with {other!r}")
 
     async def _receive(self) -> Any:
         assert self._process and self._process.stdout
@@ -163,4 +174,6 @@ def _ending(code: int) -> str:
         return "was killed"
     if code < 0:
         return f"crashed ({signal.Signals(-code).name})"
+    if code == DEVICE_LOST:
+        return "lost its device"
     return f"ended unexpectedly with status {code}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -32,7 +33,7 @@ from .abc import (
     Task,
 )
 from .beside import Beside
-from .pace import Pace
+from .rate import Rate
 
 # Progress goes out at most this often: a GPU makes hundreds of steps a second, and reading losses waits for it.
 _PROGRESS_INTERVAL_S = 0.05
@@ -72,16 +73,24 @@ class Painter:
         self._previews = Beside("previews")
         self._checkpoints = Beside("checkpoints")
         self._vgg: tuple[str, nst.Vgg] | None = None
+        self._shortcuts: nst.Shortcuts | None = None
+
+    def warm_up(self) -> Sequence[str]:
+        """Loads the default recipe's network and finds out what the device is trusted with; says what it isn't."""
+        vgg = self.load(recipes.RECIPES[recipes.DEFAULT_RECIPE].weights)
+        self._shortcuts, notices = nst.check_shortcuts(vgg)
+        self._vgg = None if self._vgg is None else (self._vgg[0], replace(vgg, shortcuts=self._shortcuts))
+        return notices
 
     def load(self, weights: str) -> nst.Vgg:
         """The network with these weights; kept until others are asked for."""
         if self._vgg is None or self._vgg[0] != weights:
             self._vgg = None  # let the old one go before the new one comes
-            self._vgg = (weights, nst.load_vgg(weights, self._device))
+            self._vgg = (weights, nst.load_vgg(weights, self._device, shortcuts=self._shortcuts))
         return self._vgg[1]
 
     def attempt(self, task: Task) -> Report:
-        """Paints a task and says how it ended."""
+        """Paints a task and says how it ended. Raises `nst.DeviceLostError` if only another process can go on."""
         try:
             return self._paint(task)
         except nst.WeightsError as error:
@@ -92,8 +101,12 @@ class Painter:
             return Failed(
                 "DISK_FULL", f"The picture could not be written: {error}. Free some space and continue the job."
             )
+        except nst.DivergedError as error:
+            return Failed("DIVERGED", str(error))
         except Exception as error:
-            if isinstance(error, RuntimeError) and nst.is_out_of_memory(error):
+            if not nst.is_alive(self._device):
+                raise nst.DeviceLostError(f"{self._device} is lost to this process: {error}") from error
+            if nst.is_out_of_memory(error):
                 return self._out_of_memory(task)
             log.exception("the run failed")
             return Failed("INTERNAL", f"Painting failed: {error}")
@@ -108,10 +121,13 @@ class Painter:
         resume = self._resumable(task)
         made = int(resume.meta["step"]) if resume else 0
         last: nst.Step | None = None
-        if made < task.recipe.steps and not self._wishes.cancelled:
-            for last in self._steps(task, content, tensor, scales, resume):  # noqa: B007 - the last one counts
-                if self._wishes.cancelled:
+        whole = made == task.recipe.steps
+        if not whole and not self._wishes.cancelled:
+            for last in self._steps(task, content, tensor, scales, resume):
+                if self._wishes.cancelled and last.step < task.recipe.steps:
                     break
+            else:
+                whole = True
         bits = task.result_format.bits_per_channel
         if last:
             # Waits for a checkpoint that is being written, so that the last one stays.
@@ -123,7 +139,7 @@ class Painter:
         else:
             return Finished(step=0, partial=True)
         _write(task.output, rows, size, content, task.result_format)
-        return Finished(made, partial=made < task.recipe.steps)
+        return Finished(made, partial=not whole)
 
     def _steps(
         self,
@@ -150,37 +166,49 @@ class Painter:
             steering=self._due(steers, made + 1),
             tile_px=_tile_after(task.memory_deaths),
         )
-        pace = Pace(scales)
+        rate = Rate(scales)
         progress_due = preview_due = checkpoint_due = 0.0
         step: nst.Step | None = None
+        shown = 0
+        since = time.monotonic()
         while True:
-            began = time.monotonic()
             steers += self._wishes.take_steers()
             try:
                 step = run.send(self._due(steers, made + 1)) if step else next(run)
             except StopIteration:
+                if step and shown < step.step:
+                    self._offer_preview(step)
                 return
             made = step.step
             now = time.monotonic()
-            pace.made_step(step.scale, now - began)
+            # From step to step, whatever else was done in between: a device goes on meanwhile.
+            rate.made_step(step.scale, now - since)
+            since = now
             ends_scale = step.step == sum(scale.steps for scale in scales[: step.scale])
             if step.ran_out_of_memory:
                 text = f"{self._device} ran out of memory; the picture is painted in tiles of {step.tile_px} px now."
                 self._report(Noticed("TILES_SMALLER", text))
             if now >= progress_due or ends_scale:
                 progress_due = now + _PROGRESS_INTERVAL_S
-                self._report(_progress(step, pace))
-            demand = self._wishes.demand
-            if demand.specs and (now >= preview_due or step.step == step.steps):
-                preview_due = now + demand.interval_s
-                largest = max(spec.max_size_px for spec in demand.specs)
-                self._previews.offer(functools.partial(self._show, step.look(largest), step.step, step.scale))
+                self._report(_progress(step, rate))
+            if self._wishes.demand.specs and now >= preview_due:
+                preview_due = now + self._wishes.demand.interval_s
+                self._offer_preview(step)
+                shown = step.step
             if now >= checkpoint_due:
                 # The first step of an attempt is kept at once: an attempt that gets so far has not died in vain.
+                began = time.monotonic()
                 self._keep(step, task.checkpoint)
-                held_up_s = time.monotonic() - now
-                checkpoint_due = now + max(task.checkpoint_interval_s, held_up_s / _CHECKPOINT_SHARE)
+                held_up_s = time.monotonic() - began
+                checkpoint_due = began + max(task.checkpoint_interval_s, held_up_s / _CHECKPOINT_SHARE)
+                since += held_up_s
             yield step
+
+    def _offer_preview(self, step: nst.Step) -> None:
+        """Has the picture shown beside the run, if anybody wants to see it."""
+        if specs := self._wishes.demand.specs:
+            look = step.look(max(spec.max_size_px for spec in specs))
+            self._previews.offer(functools.partial(self._show, look, step.step, step.scale))
 
     def _due(self, steers: list[Steer], step: int) -> nst.Steering:
         """Takes the changes that count from this step on, reports them, and returns what they come to."""
@@ -278,7 +306,7 @@ def _with_alpha(rows: Iterable[torch.Tensor], alpha: Image.Image | None, bits: i
         yield colours
 
 
-def _progress(step: nst.Step, pace: Pace) -> Progressed:
+def _progress(step: nst.Step, rate: Rate) -> Progressed:
     losses = step.losses()
     return Progressed(
         scale=step.scale,
@@ -288,8 +316,8 @@ def _progress(step: nst.Step, pace: Pace) -> Progressed:
         height_px=step.height_px,
         width_px=step.width_px,
         losses=Losses(losses.content, losses.style, losses.tv, losses.total),
-        steps_per_second=pace.steps_per_second,
-        seconds_left=pace.seconds_left(step.step),
+        steps_per_second=rate.steps_per_second,
+        seconds_left=rate.seconds_left(step.step),
     )
 
 

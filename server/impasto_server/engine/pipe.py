@@ -16,6 +16,8 @@ from typing import Any
 from .abc import DeviceInfo, PreviewDemand, Report, Steer, Task
 
 _LENGTH = struct.Struct("<Q")
+DEVICE_LOST = 70
+"""Exit status of a worker whose device does nothing more for its process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,15 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker's second message: from now on it paints. `notices` say what its device isn't trusted with."""
+
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NoDevice:
-    """The worker's only message if it can't work; it ends afterwards."""
+    """The worker's last message if it can't work; it ends afterwards."""
 
     message: str
 
@@ -38,7 +47,7 @@ class Cancel:
 
 
 Command = Task | Steer | PreviewDemand | Cancel
-Message = Hello | NoDevice | Report
+Message = Hello | Ready | NoDevice | Report
 
 
 def pack(message: object) -> bytes:

@@ -14,13 +14,15 @@ import sys
 import threading
 from typing import NoReturn
 
-from impasto_server import nst, recipes
+from impasto_server import nst
 
-from .abc import DeviceInfo, PreviewDemand, Report, Steer, Task
+from .abc import DeviceInfo, PreviewDemand, Steer, Task
 from .painter import Painter
-from .pipe import BlockingPipe, Cancel, Hello, NoDevice
+from .pipe import DEVICE_LOST, BlockingPipe, Cancel, Hello, Message, NoDevice, Ready
 
 AUTOMATIC = "auto"
+
+log = logging.getLogger(__name__)
 
 
 class Inbox:
@@ -83,7 +85,7 @@ def main() -> NoReturn:
     found = next(entry for entry in nst.list_devices() if entry.name == str(device))
     pipe.send(Hello(DeviceInfo(found.name, found.description, found.memory_bytes or 0)))
 
-    def report(message: Report) -> None:
+    def report(message: Message) -> None:
         try:
             pipe.send(message)
         except BrokenPipeError:
@@ -91,9 +93,22 @@ def main() -> NoReturn:
 
     nst.set_up(device)
     painter = Painter(device, inbox, report)
-    painter.load(recipes.RECIPES[recipes.DEFAULT_RECIPE].weights)  # before anybody waits for it
+    try:
+        notices = painter.warm_up()
+    except (nst.WeightsError, RuntimeError) as error:
+        log.exception("%s can't paint", device)
+        pipe.send(NoDevice(f"{device} can't paint: {error}"))
+        sys.exit(1)
+    report(Ready(tuple(notices)))
     while True:
-        report(painter.attempt(inbox.next_task()))
+        task = inbox.next_task()
+        try:
+            report(painter.attempt(task))
+        except nst.DeviceLostError as error:
+            # Some errors of a GPU stay with the process: its next job would fail as this one did. Another process
+            # goes on from the checkpoint. An orderly exit would wait for the device.
+            log.critical("%s", error, exc_info=True)
+            os._exit(DEVICE_LOST)
 
 
 if __name__ == "__main__":

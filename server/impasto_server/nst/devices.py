@@ -1,19 +1,23 @@
-"""Which devices this machine has, and picking one by name."""
+"""Which devices this machine has, picking one by name, and what each kind is made for."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
+
+from .memory import is_out_of_memory, main_memory_bytes
 
 
 class DeviceError(ValueError):
     """A device that isn't there; the text names those that are."""
 
 
+class DeviceLostError(RuntimeError):
+    """A device that does nothing any more for this process, whatever it is asked: only another process can use it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
-    """`name` as torch spells it (`cuda:0`, `mps`, `cpu`); memory in bytes where the system tells."""
+    """`name` as torch spells it (`cuda:0`, `xpu:0`, `mps`, `cpu`); memory in bytes where the system tells."""
 
     name: str
     description: str
@@ -21,14 +25,17 @@ class Device:
 
 
 def list_devices() -> tuple[Device, ...]:
-    """Every device of this machine, best first: CUDA by index, then Apple's Metal, then the CPU."""
+    """Every device of this machine, best first: CUDA and ROCm by index, Intel's GPUs, Apple's Metal, then the CPU."""
     found = []
     for index in range(torch.cuda.device_count()):
-        properties = torch.cuda.get_device_properties(index)
-        found.append(Device(f"cuda:{index}", properties.name, properties.total_memory))
+        cuda = torch.cuda.get_device_properties(index)
+        found.append(Device(f"cuda:{index}", cuda.name, cuda.total_memory))
+    for index in range(torch.xpu.device_count()):
+        xpu = torch.xpu.get_device_properties(index)
+        found.append(Device(f"xpu:{index}", xpu.name, xpu.total_memory))
     if torch.backends.mps.is_available():
         found.append(Device("mps", "Apple Metal", torch.mps.recommended_max_memory()))
-    found.append(Device("cpu", _cpu_description(), _main_memory_bytes()))
+    found.append(Device("cpu", _cpu_description(), main_memory_bytes()))
     return tuple(found)
 
 
@@ -37,71 +44,68 @@ def pick_device(name: str | None = None) -> torch.device:
     names = [device.name for device in list_devices()]
     if name is None:
         return torch.device(names[0])
-    wanted = "cuda:0" if name == "cuda" else name
+    wanted = f"{name}:0" if name in ("cuda", "xpu") else name
     if wanted not in names:
         raise DeviceError(f"{name} is not there; found: {', '.join(names)}.")
     return torch.device(wanted)
 
 
 def set_up(device: torch.device) -> None:
-    """Prepares torch for a process that paints on this device: float32 means float32, and the fastest kernels are
-    looked for. Reduced precision is a recipe's choice, and then it is bfloat16 all through the network.
+    """Prepares torch for a process that paints on this device: it is the current one, and float32 means float32.
+
+    Reduced precision is a recipe's choice, and then it is reduced all through the network.
     """
+    # Streams, events and recordings belong to the current device, wherever the tensors are.
     if device.type == "cuda":
+        torch.cuda.set_device(device)
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.benchmark = True
+    elif device.type == "xpu":
+        torch.xpu.set_device(device)
+
+
+def try_every_kernel(device: torch.device, *, repeats: int) -> None:
+    """Has cuDNN time its ways of each convolution, where each shape comes so often that it pays.
+
+    Trying takes about as long as some thirty steps, and brings a tenth of a step at most: an estimate, not measured.
+    """
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = repeats >= _REPEATS_THAT_PAY
+
+
+_REPEATS_THAT_PAY = 400
 
 
 def fastest_precision(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device multiplies it several times as fast as float32, or else float32."""
-    if device.type == "cuda":
-        made_for_it = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-        made_for_it = bool(able.get("amx_bf16") or able.get("avx512_bf16"))
-    return torch.bfloat16 if made_for_it else torch.float32
+    """The type that the device multiplies several times as fast as float32, or else float32."""
+    match device.type:
+        case "cuda" if torch.version.hip:
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        case "cuda":
+            capability = torch.cuda.get_device_capability(device)
+            if capability >= (8, 0):
+                return torch.bfloat16
+            # Volta and Turing. Pascal's consumer cards have float16 at a sixty-fourth of the rate.
+            return torch.float16 if capability >= (7, 0) else torch.float32
+        case "xpu":
+            return torch.bfloat16 if torch.xpu.is_bf16_supported(including_emulation=False) else torch.float16
+        case "mps":
+            return torch.float16
+        case "cpu":
+            able = torch.cpu.get_capabilities()
+            return torch.bfloat16 if able.get("amx_bf16") or able.get("avx512_bf16") else torch.float32
+        case _:
+            return torch.float32
 
 
-def free_memory_bytes(device: torch.device) -> int | None:
-    """What this process may still take of the device's memory; None where the system doesn't tell."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        # What torch holds in reserve is free for it.
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    if device.type == "mps":
-        return int(torch.mps.recommended_max_memory()) - torch.mps.driver_allocated_memory()
-    found = [bytes_ for bytes_ in (_available_bytes(), _cgroup_bytes()) if bytes_ is not None]
-    return min(found, default=_main_memory_bytes())
-
-
-def _available_bytes() -> int | None:
+def is_alive(device: torch.device) -> bool:
+    """Whether the device still does what this process asks of it; after some errors it never does again."""
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:  # not Linux
-        return None
-    fields = dict(line.split(":", 1) for line in lines)
-    return 1024 * int(fields["MemAvailable"].split()[0])
-
-
-def _cgroup_bytes() -> int | None:
-    """What the control group of a container leaves; None without a limit."""
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit = (folder / "memory.max").read_text(encoding="ascii").strip()
-        used = int((folder / "memory.current").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-    return None if limit == "max" else int(limit) - used
+        return float(torch.ones((), device=device) + 1) == 2
+    except RuntimeError as error:
+        return is_out_of_memory(error)
 
 
 def _cpu_description() -> str:
     threads = torch.get_num_threads()
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def _main_memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
-        return None

@@ -38,14 +38,17 @@ class Vgg:
         return self.convolutions["conv1_1"].weight.device
 
 
-def load_vgg(weights: str, device: torch.device) -> Vgg:
-    """VGG-19 with unit-mean weights from a source that `recipes` names. Raises `WeightsError`."""
+def load_vgg(weights: str, device: torch.device, *, shortcuts: Shortcuts | None = None) -> Vgg:
+    """VGG-19 with unit-mean weights from a source that `recipes` names. Raises `WeightsError`.
+
+    Without `shortcuts` the device is trusted with all that its kind is made for.
+    """
     convolutions = read_convolutions(weights)
     means = original_means() if weights == "original" else estimated_means(convolutions)
     return Vgg(
         weights,
         {name: convolution.to(device) for name, convolution in unit_mean(convolutions, means).items()},
-        Shortcuts.of(device),
+        shortcuts or Shortcuts.of(device),
     )
 
 

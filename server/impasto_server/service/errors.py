@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NoReturn
 
 import grpc
@@ -108,8 +108,13 @@ def to_status(error: Exception) -> status_pb2.Status:
 
 def job_status(error: JobError) -> status_pb2.Status:
     """Why a job failed, in the shape of an RPC's error."""
-    exhausted = error.reason == "OUT_OF_MEMORY"
-    return _status(code_pb2.RESOURCE_EXHAUSTED if exhausted else code_pb2.INTERNAL, error.message, error.reason)
+    return _status(_CODES_OF_JOBS.get(error.reason, code_pb2.INTERNAL), error.message, error.reason)
+
+
+_CODES_OF_JOBS: Mapping[str, int] = {
+    "OUT_OF_MEMORY": code_pb2.RESOURCE_EXHAUSTED,
+    "DIVERGED": code_pb2.INVALID_ARGUMENT,  # asked for with such a learning rate
+}
 
 
 def _status(code: int, message: str, reason: str, *details: Message) -> status_pb2.Status:

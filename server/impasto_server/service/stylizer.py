@@ -18,7 +18,7 @@ from .encoded import EncodedEvents
 from .errors import BadRequest
 from .images import Images
 
-CONTRACT_REVISION = 3
+CONTRACT_REVISION = 4
 _WEIGHTS = {
     "original": "Simonyan and Zisserman's own, 8 bits a weight; comes with the server",
     "torchvision": "torchvision's IMAGENET1K_V1; 548 MB, downloaded at first use",
@@ -70,6 +70,7 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
                 memory_bytes=device.info.memory_bytes,
                 busy=device.busy,
                 starting=device.starting,
+                notices=device.info.notices,
             )
         return stylizer_pb2.GetServerInfoResponse(server=info)
 

@@ -1,4 +1,4 @@
-"""Steps down an objective at one scale: gradient and optimiser; on CUDA recorded once and played back."""
+"""Makes steps down an objective at one scale: on CUDA one is recorded and then replayed."""
 
 import logging
 
@@ -7,8 +7,11 @@ from torch import Tensor
 
 from impasto_server.recipes import Recipe
 
+from .marks import Reading
+from .memory import release
 from .objective import Objective
-from .run import State, Weights
+from .state import State
+from .steering import Weights
 
 log = logging.getLogger(__name__)
 
@@ -16,14 +19,14 @@ _STEPS_BEFORE_RECORDING = 3
 """Kernels are chosen and scratch memory is found in the first ones."""
 
 
-class Descent:
+class Recorder:
     """Changes a state step by step.
 
-    What differs between steps, weights and the optimiser's pace, lies in two small tensors on the device. So a step is
-    always the same sequence of kernels: on CUDA it is recorded as a graph, and played back without Python's time.
+    What differs between steps, weights and the optimiser's numbers, lies in two small tensors on the device. So a step
+    is always the same sequence of kernels: on CUDA it is recorded as a graph, and replayed without Python's time.
     """
 
-    def __init__(self, state: State, objective: Objective, recipe: Recipe) -> None:
+    def __init__(self, state: State, objective: Objective, recipe: Recipe, *, recorded: bool) -> None:
         self._state = state
         self._objective = objective
         self._recipe = recipe
@@ -33,10 +36,11 @@ class Descent:
         self._known: Weights | None = None
         self._steps_made = 0
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._recordable = picture.is_cuda and objective.network.in_one_piece(picture)
+        # In tiles a step is long enough for Python to keep ahead of the device.
+        self._recordable = recorded and objective.network.in_one_piece(picture)
 
-    def step(self, weights: Weights) -> Tensor:
-        """Makes a step; the weighted content, style and total variation losses before it, (3)."""
+    def step(self, weights: Weights) -> Reading:
+        """Asks the device for a step; the weighted content, style and total variation losses before it, (3)."""
         if weights != self._known:
             self._known = weights
             _fill(self._weights, (weights.content, weights.style, weights.tv))
@@ -49,7 +53,7 @@ class Descent:
             self._make()
         self._state.made_step()
         self._steps_made += 1
-        return self._terms.clone()
+        return Reading(self._terms)
 
     @torch.no_grad()
     def _make(self) -> None:
@@ -63,15 +67,18 @@ class Descent:
     def _record(self) -> None:
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            # Another thread may be fetching a preview, and allocate for it, while this one records.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._make()
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:  # recording changes nothing: steps can be made as before, only not as fast
+        except RuntimeError as error:
+            # Recording changes nothing, and takes memory of its own: steps are made as before, only not as fast.
             log.warning("steps can't be recorded as a CUDA graph: %s", error)
             self._recordable = False
         else:
             self._graph = graph
+            return
+        del graph
+        release(self._state.picture.device)
 
 
 def _fill(tensor: Tensor, values: tuple[float, ...]) -> None:
