@@ -23,13 +23,23 @@ from .vgg import Vgg
 log = logging.getLogger(__name__)
 
 _SIDE_PX = 32
-_STEPS = 5
+_STEPS = 2
+_STEPS_RECORDED = 5
 """Enough for one to be recorded and one to be replayed."""
 _MOST_APART = {torch.float32: 0.01, torch.float16: 0.25, torch.bfloat16: 0.5}
 """How far pictures may lie apart, in units of how far they have come: rounding grows from step to step."""
 _POISON_BYTES = 2**26
-_PAINTERLY = replace(RECIPES["painterly"], size_px=_SIDE_PX, coarsest_px=None, steps=_STEPS)
-_TEXTBOOK = replace(RECIPES["fast-classic"], height_px=_SIDE_PX, width_px=_SIDE_PX, steps=_STEPS, precision="exact")
+_STYLE = ("relu1_1", "relu2_1", "conv3_1")
+"""Deeper layers would take longest, and go through the same kernels."""
+_PAINTERLY = replace(RECIPES["painterly"], size_px=_SIDE_PX, coarsest_px=None, style_layers=_STYLE)
+_TEXTBOOK = replace(
+    RECIPES["fast-classic"],
+    height_px=_SIDE_PX,
+    width_px=_SIDE_PX,
+    precision="exact",
+    content_layers=("relu4_1",),
+    style_layers=_STYLE,
+)
 _RECIPES = (_PAINTERLY, _TEXTBOOK)
 """In reduced precision where that is faster, and in float32; with either kind of borders and of pooling. Not Adam: its
 first steps go by the slope's sign, so that rounding is all that pictures tell of."""
@@ -57,7 +67,9 @@ def check_shortcuts(vgg: Vgg) -> tuple[Shortcuts, tuple[str, ...]]:
     Raises what torch raises if the device can't paint with plain kernels either.
     """
     wanted = vgg.shortcuts
-    truths = [_Picture(recipe, _painted(vgg, NO_SHORTCUTS, recipe)) for recipe in _RECIPES]
+    steps = _STEPS_RECORDED if wanted.recorded else _STEPS
+    recipes = [replace(recipe, steps=steps) for recipe in _RECIPES]
+    truths = [_Picture(recipe, _painted(vgg, NO_SHORTCUTS, recipe)) for recipe in recipes]
     if not _complaint(vgg, wanted, truths):
         return wanted, ()
     trusted, notices = NO_SHORTCUTS, []
