@@ -1,8 +1,9 @@
 """The process that measures: `python -m bench.gpu.child DEVICE SIZES FOLDER`, told the parts one by one.
 
-A line of JSON on stdin names a part and its seconds; findings go out on stdout, a line each, as they are found. It ends
-when its stdin does, so it never outlives the command, and with `DEVICE_LOST` when the device does nothing any more for
-this process: the command starts another one for what is left.
+A line of JSON on stdin names a part and when it is to be over, by `time.monotonic`, which a machine's processes share;
+findings go out on stdout, a line each, as they are found. It ends when its stdin does, so it never outlives the
+command, and with `DEVICE_LOST` when the device does nothing any more for this process: the command starts another one
+for what is left.
 """
 
 from __future__ import annotations
@@ -12,13 +13,10 @@ import os
 import queue
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-
-import torch
 
 from bench.gpu import setting
 from bench.gpu.ledger import Finding
@@ -51,8 +49,7 @@ def main() -> None:
     answer({"machine": dict(machine())})
     while True:
         order = orders.get()
-        until = time.monotonic() + order["seconds"] - SPARE_S
-        given = setting.Setting(device, getattr(setting, sizes), Path(folder), until)
+        given = setting.Setting(device, getattr(setting, sizes), Path(folder), order["until"] - SPARE_S)
         try:
             for found in PARTS[order["part"]](given):
                 if not isinstance(found, Chart):
@@ -61,7 +58,7 @@ def main() -> None:
             traceback.print_exc()
             text = f"{type(error).__name__}: {error}"
             answer({"finding": asdict(Finding(what=order["part"], state="failed", note=text))})
-            if not _works(device):
+            if not nst.is_alive(device):
                 os._exit(DEVICE_LOST)  # an orderly exit would wait for the device
         answer({"ended": order["part"]})
 
@@ -76,14 +73,6 @@ def _orders() -> queue.SimpleQueue[dict[str, object]]:
 
     threading.Thread(target=read_forever, name="orders", daemon=True).start()
     return orders
-
-
-def _works(device: torch.device) -> bool:
-    """After some errors of CUDA nothing that this process asks of the device is done any more."""
-    try:
-        return float(torch.ones((), device=device)) == 1
-    except RuntimeError:
-        return False
 
 
 if __name__ == "__main__":

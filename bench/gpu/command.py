@@ -1,20 +1,21 @@
 """The command: part after part within nine minutes, in processes that may die, everything on disk as it is found.
 
-Correctness comes first and the profile last. A part has the seconds that it is given at most, and never those that the
-later ones need at least; what doesn't fit any more is written down as left out. A part that fails, hangs or takes the
+Correctness comes first. A part has the seconds that it is given at most, and no more than its least if the later ones
+would lack theirs; what doesn't fit any more is written down as left out. A part that fails, hangs or takes the
 device with it costs only itself: the next one gets a new process.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import queue
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -36,7 +37,9 @@ def main(arguments: list[str]) -> int:
     options = _options(arguments)
     ledger = Ledger(options.out)
     with (options.out / "gpu.log").open("w", encoding="utf-8") as log:
-        child = Child(options.device, "SMOKE" if options.smoke else "FULL", options.out, log)
+        sizes = "SMOKE" if options.smoke else "FULL"
+        command = [sys.executable, "-m", "bench.gpu.child", options.device, sizes, str(options.out)]
+        child = Child(command, log)
         try:
             _measure(ledger, child, [part for part in PLAN if part.name in options.parts], began + options.seconds)
         except NoDevice as error:
@@ -52,11 +55,12 @@ def main(arguments: list[str]) -> int:
 def _measure(ledger: Ledger, child: Child, parts: list[Planned], deadline: float) -> None:
     for number, part in enumerate(parts):
         left = deadline - time.monotonic()
-        seconds = min(part.most_s, left - sum(later.least_s for later in parts[number + 1 :]))
+        later_s = sum(later.least_s for later in parts[number + 1 :])
+        seconds = min(part.most_s, max(part.least_s, left - later_s))
         ledger.begin(part.name, part.title)
         began = time.monotonic()
-        if seconds < part.least_s:
-            note = f"no time: {max(0.0, left):.0f} s are left, and later parts need some of them"
+        if left < part.least_s:
+            note = f"no time: {max(0.0, left):.0f} s are left, and it takes {part.least_s:g} s"
             ledger.add(Finding(what=part.name, state="left out", note=note))
         else:
             for message in child.measure(part, seconds):
@@ -70,8 +74,8 @@ def _measure(ledger: Ledger, child: Child, parts: list[Planned], deadline: float
 class Child:
     """The process that measures, started again whenever the one before has ended."""
 
-    def __init__(self, device: str, sizes: str, folder: Path, log: IO[str]) -> None:
-        self._command = [sys.executable, "-m", "bench.gpu.child", device, sizes, str(folder)]
+    def __init__(self, command: Sequence[str], log: IO[str]) -> None:
+        self._command = command
         self._log = log
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.SimpleQueue[dict[str, object] | None] = queue.SimpleQueue()
@@ -79,12 +83,12 @@ class Child:
     def measure(self, part: Planned, seconds: float) -> Iterator[Mapping[str, object]]:
         """What it answers until the part is over; at most so many seconds. Raises NoDevice."""
         until = time.monotonic() + seconds
-        if part.alone:
+        if part.fresh:
             self.end()
         process = self._running()
         assert process.stdin
         try:
-            process.stdin.write(json.dumps({"part": part.name, "seconds": seconds}) + "\n")
+            process.stdin.write(json.dumps({"part": part.name, "until": until}) + "\n")
             process.stdin.flush()
         except BrokenPipeError:
             pass  # it has ended already; its answers say why
@@ -97,7 +101,7 @@ class Child:
                 return
             if answer is None:
                 code = process.wait()
-                self._process = None
+                self.end()
                 yield _finding(part, "failed", f"its process ended with {code}; gpu.log tells more")
                 return
             if "refused" in answer:
@@ -105,14 +109,15 @@ class Child:
             if "ended" in answer:
                 break
             yield answer
-        if part.alone:
-            self.end()
 
     def end(self) -> None:
         """Ends the process, whatever it is doing."""
         if self._process:
             self._process.kill()
             self._process.wait()
+            assert self._process.stdin
+            with contextlib.suppress(BrokenPipeError):  # what it had no time to read
+                self._process.stdin.close()
             self._process = None
 
     def _running(self) -> subprocess.Popen[str]:
@@ -124,8 +129,9 @@ class Child:
 
             def read_forever() -> None:
                 assert process.stdout
-                for line in process.stdout:
-                    answers.put(json.loads(line))
+                with process.stdout:
+                    for line in process.stdout:
+                        answers.put(json.loads(line))
                 answers.put(None)
 
             threading.Thread(target=read_forever, name="answers", daemon=True).start()

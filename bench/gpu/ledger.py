@@ -1,4 +1,4 @@
-"""What was found so far, on disk after every finding: a run that is cut off leaves JSON and a table that can be read."""
+"""What was found so far, on disk after every finding: a run that is cut off leaves readable JSON and a table."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from bench.memory import UNTILED_PX
 from bench.peak import resident_bytes
 from bench.report import Found, Row, at_most
 from impasto_server import nst
-from impasto_server.nst.room import SHARES, needed_bytes
+from impasto_server.nst.tile_sides import SHARES, needed_bytes
 from impasto_server.nst.vgg import Network
 from impasto_server.recipes import Recipe, plan
 
@@ -28,7 +28,7 @@ def measure(setting: Setting) -> Iterator[Found | Finding]:
             yield short
             continue
         recipe = sized(name, side_px, side_px)
-        allocated, reserved = taken_bytes(setting, recipe)
+        allocated, reserved = taken_bytes(recipe, setting.vgg)
         estimate = estimated_bytes(recipe, setting.vgg)
         share = SHARES.get(setting.device.type, 0.5)
         yield Row(f"{what}, estimated", estimate / 1e9, "GB", note=f"may be {share:.0%} of what is free")
@@ -38,9 +38,9 @@ def measure(setting: Setting) -> Iterator[Found | Finding]:
             yield at_most(f"{what}, reserved", reserved / 1e9, round(estimate / share / 1e9, 2), "GB", note)
 
 
-def taken_bytes(setting: Setting, recipe: Recipe) -> tuple[int, int]:
+def taken_bytes(recipe: Recipe, vgg: nst.Vgg) -> tuple[int, int]:
     """Most bytes allocated and reserved by the first steps and their recording, beyond what was there before."""
-    device, vgg = setting.device, setting.vgg
+    device = vgg.device
     assert recipe.height_px and recipe.width_px
     content = content_of(recipe.height_px, recipe.width_px)
     if device.type == "cuda":

@@ -31,6 +31,7 @@ PARTS: Mapping[str, Callable[[Setting], Iterator[Found | Finding]]] = {
     "memory": memory.measure,
     "recording": speed.recording,
     "shortcuts": speed.shortcuts,
+    "kernels": speed.tried,
     "latency": latency.measure,
     "profile": profile.measure,
 }

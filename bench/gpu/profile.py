@@ -35,7 +35,6 @@ def measure(setting: Setting) -> Iterator[Found | Finding]:
             yield short
             continue
         recipe = sized("painterly", height_of(width_px), width_px)
-        yield from _counted(setting, recipe)
         kernels = _kernels(setting, recipe)
         busy = sum(kernel.milliseconds for kernel in kernels)
         yield Row(f"{width_px} px, kernels a step", sum(kernel.calls for kernel in kernels), "")
@@ -47,9 +46,10 @@ def measure(setting: Setting) -> Iterator[Found | Finding]:
         for kernel in kernels[:SHOWN]:
             note = f"{kernel.calls:.4g} calls, {kernel.milliseconds / busy:.1%}"
             yield Row(f"{width_px} px: {kernel.name[:90]}", kernel.milliseconds, "ms", note=note)
+        yield from _counted(recipe)
 
 
-def _counted(setting: Setting, recipe: Recipe) -> Iterator[Row]:
+def _counted(recipe: Recipe) -> Iterator[Row]:
     assert recipe.height_px and recipe.width_px
     cost = trace.count(recipe, recipe.height_px, recipe.width_px, trace.ALL_SHORTCUTS)
     yield Row(f"{recipe.width_px} px, kernels a step by count", cost.kernels, "", note="bench.trace, every shortcut")

@@ -17,13 +17,9 @@ MOST_S = {"cuda": 1.0}
 
 def measure(setting: Setting) -> Iterator[Found | Finding]:
     """A first time, which warms up, and a second time."""
-    check = getattr(nst, "check_shortcuts", None)
-    if check is None:
-        yield Finding(what="self-check", state="left out", note="not there: nst has no check_shortcuts")
-        return
     for what in ("first time in a process", "second time"):
         began = time.perf_counter()
-        trusted, notices = check(setting.vgg)
+        trusted, notices = nst.check_shortcuts(setting.vgg)
         synchronise(setting.device)
         seconds, most = time.perf_counter() - began, MOST_S.get(setting.device.type)
         yield at_most(what, seconds, most, "s") if most else Row(what, seconds, "s")

@@ -98,19 +98,34 @@ def _without(setting: Setting, width_px: int, *changes: dict[str, object]) -> It
             yield Row(what, less.median, "steps/s", note=f"{whole.median / less.median:.3g} × with it; {less.note}")
 
 
-def rate(recipe: Recipe, vgg: nst.Vgg, setting: Setting) -> Rate:
+def tried(setting: Setting) -> Iterator[Found | Finding]:
+    """`painterly` with the kernels that cuDNN finds by trying. In a process of its own, in which none is chosen yet."""
+    for width_px in setting.sizes.switched_px:
+        recipe = sized("painterly", height_of(width_px), width_px)
+        found = rate(recipe, setting.vgg, setting, usual=False)
+        yield Row(f"{width_px} px, kernels found by trying", found.median, "steps/s", note=found.note)
+
+
+def rate(recipe: Recipe, vgg: nst.Vgg, setting: Setting, *, usual: bool = True) -> Rate:
     """Of whole slices of steps, each waited for; the first steps don't count."""
-    run = warmed(recipe, vgg)
+    run = warmed(recipe, vgg, usual=usual)
     step_s = run.advance(2) / 2
     steps = max(1, round(setting.sizes.slice_s / step_s))
     rates = [steps / run.advance(steps) for _ in range(setting.sizes.slices)]
     return Rate(statistics.median(rates), min(rates), max(rates))
 
 
-def warmed(recipe: Recipe, vgg: nst.Vgg) -> Run:
-    """A run whose first steps are made."""
+def warmed(recipe: Recipe, vgg: nst.Vgg, *, usual: bool = True) -> Run:
+    """A run whose first steps are made, with the kernels that a run of the usual number of steps has.
+
+    cuDNN keeps the kernel that it chose for a shape as long as the process lives, and a run of thousands of steps has
+    it try them all.
+    """
     assert recipe.height_px and recipe.width_px
-    run = Run(content_of(recipe.height_px, recipe.width_px), style(), recipe, vgg)
+    content = content_of(recipe.height_px, recipe.width_px)
+    if usual:
+        Run(content, style(), replace(recipe, steps=2), vgg).advance(1)
+    run = Run(content, style(), recipe, vgg)
     run.advance(WARM_STEPS)
     return run
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-import skimage.data
 import torch
 from torch import Tensor
 
@@ -41,6 +40,8 @@ def style() -> Tensor:
 
 
 def photograph(name: str, height: int, width: int) -> Tensor:
+    import skimage.data  # what needs a GPU is tested on machines that may not have it
+
     pixels = torch.from_numpy(getattr(skimage.data, name)())
     return resized(pixels.permute(2, 0, 1) / 255, height, width)
 

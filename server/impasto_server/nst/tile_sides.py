@@ -17,7 +17,7 @@ SMALLEST_TILE_PX = 64
 
 _STATE_BYTES = 56
 """About what a pixel of the picture takes whatever tiles and optimiser: picture, gradient, step, targets."""
-_SHARES = {"cpu": 0.25, "cuda": 0.85, "xpu": 0.85, "mps": 0.5}
+SHARES = {"cpu": 0.25, "cuda": 0.85, "xpu": 0.85, "mps": 0.5}
 """Of the free memory. A CPU's is everybody's: the editor that sent the picture has its own copy of it."""
 
 
@@ -63,7 +63,7 @@ def side_px(
     if free_bytes is None:
         return None
     pixels = size.height_px * size.width_px
-    room = free_bytes * _SHARES.get(device.type, 0.5) - (
+    room = free_bytes * SHARES.get(device.type, 0.5) - (
         0 if device.type == "cpu" else pixels * (_STATE_BYTES + _optimiser_bytes(size, recipe))
     )
     if pixels * bytes_per_pixel <= room:
@@ -78,6 +78,11 @@ def smaller(tile: int | None, size: Scale) -> int | None:
     if side <= SMALLEST_TILE_PX:
         return None
     return max(SMALLEST_TILE_PX, math.ceil(side / 2 / ALIGNMENT_PX) * ALIGNMENT_PX)
+
+
+def needed_bytes(size: Scale, bytes_per_pixel: float, recipe: Recipe) -> float:
+    """What a scale is expected to take of a device's memory in one piece, the network's weights apart."""
+    return size.height_px * size.width_px * (bytes_per_pixel + _STATE_BYTES + _optimiser_bytes(size, recipe))
 
 
 def _optimiser_bytes(size: Scale, recipe: Recipe) -> int:
