@@ -9,7 +9,7 @@ BUF_VERSION := 1.75.0
 BUF := build/buf/node_modules/.bin/buf
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-gimp check format proto bench bench-all bench-faults gallery clean
+.PHONY: help install demo test test-gimp check format proto bench bench-all bench-faults bench-gpu gallery clean
 
 help:
 	@echo "make demo     paint two photos over the real gRPC path; results in build/demo/"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench    measure against the goals; results in build/bench/"
 	@echo "make bench-all  every measurement: convergence, memory, peers too; two hours and a half"
 	@echo "make bench-faults  kill and cut things for half an hour; nothing may be lost"
+	@echo "make bench-gpu  what a GPU says, in nine minutes: correctness, speed, memory, the slowest kernels"
 	@echo "make install  set up .venv (the other targets do it by themselves)"
 	@echo "make proto    write the stubs from proto/"
 	@echo "make gallery  paint the style gallery again"
@@ -80,6 +81,9 @@ bench-all: $(INSTALLED)
 
 bench-faults: $(INSTALLED)
 	$(BIN)/python -m bench faults
+
+bench-gpu: $(INSTALLED)
+	$(BIN)/python -m bench gpu
 
 gallery: $(INSTALLED)
 	$(BIN)/python -m tools.gallery

@@ -55,7 +55,7 @@ BENCHES = {
     ),
     "peers": Bench({"size_px": 64, "steps": 4, "own_steps": 6, "slice_steps": 2}, {"steps": 1000}),
     "faults": Bench({"parts": "smoke"}),
-    "trace": Bench({"recipes": ("classic",), "sizes_px": (48, 64)}),
+    "trace": Bench({"recipes": ("classic",), "sizes_px": (48, 64)}, quick=True),
 }
 
 
