@@ -16,14 +16,15 @@ MOST_S = {"cuda": 1.0}
 
 
 def measure(setting: Setting) -> Iterator[Found | Finding]:
-    """A first time, which warms up, and a second time."""
+    """A first time, which warms up, and a second time; the network is loaded before."""
+    vgg = setting.vgg
     for what in ("first time in a process", "second time"):
         began = time.perf_counter()
-        trusted, notices = nst.check_shortcuts(setting.vgg)
+        trusted, notices = nst.check_shortcuts(vgg)
         synchronise(setting.device)
         seconds, most = time.perf_counter() - began, MOST_S.get(setting.device.type)
         yield at_most(what, seconds, most, "s") if most else Row(what, seconds, "s")
-    wanted = asdict(setting.vgg.shortcuts)
+    wanted = asdict(vgg.shortcuts)
     for name, kept in asdict(trusted).items():
         agrees = kept == wanted[name]
         yield Finding(what=name, state="passed" if agrees else "failed", note=f"{kept}, wanted {wanted[name]}")
