@@ -71,13 +71,14 @@ class Painter:
         self._report = report
         self._previews = Beside("previews")
         self._checkpoints = Beside("checkpoints")
-        self._vgg: tuple[str, nst.Vgg] | None = None
+        self._vgg: tuple[tuple[str, bool], nst.Vgg] | None = None
 
-    def load(self, weights: str) -> nst.Vgg:
-        """The network with these weights; kept until others are asked for."""
-        if self._vgg is None or self._vgg[0] != weights:
+    def load(self, recipe: recipes.Recipe) -> nst.Vgg:
+        """The recipe's network; kept until another one is asked for."""
+        wanted = recipe.weights, recipe.unit_mean
+        if self._vgg is None or self._vgg[0] != wanted:
             self._vgg = None  # let the old one go before the new one comes
-            self._vgg = (weights, nst.load_vgg(weights, self._device))
+            self._vgg = (wanted, nst.load_vgg(recipe.weights, self._device, unit_mean=recipe.unit_mean))
         return self._vgg[1]
 
     def attempt(self, task: Task) -> Report:
@@ -119,7 +120,7 @@ class Painter:
             self._save(last.last_checkpoint(), task.checkpoint)
             rows, size, made = last.rows(bits), scales[last.scale - 1], last.step
         elif resume:
-            rows, size = nst.rows(resume, bits), scales[int(resume.meta["scale"])]
+            rows, size = nst.rows(resume, task.recipe, bits), scales[int(resume.meta["scale"])]
         else:
             return Finished(step=0, partial=True)
         _write(task.output, rows, size, content, task.result_format)
@@ -144,7 +145,7 @@ class Painter:
                 for path, weight in task.styles
             ],
             task.recipe,
-            vgg=self.load(task.recipe.weights),
+            vgg=self.load(task.recipe),
             resume=resume,
             begin_from=checkpoints.load(task.begin_from) if task.begin_from and not resume else None,
             steering=self._due(steers, made + 1),

@@ -91,7 +91,7 @@ def main() -> NoReturn:
 
     nst.set_up(device)
     painter = Painter(device, inbox, report)
-    painter.load(recipes.RECIPES[recipes.DEFAULT_RECIPE].weights)  # before anybody waits for it
+    painter.load(recipes.RECIPES[recipes.DEFAULT_RECIPE])  # before anybody waits for it
     while True:
         report(painter.attempt(inbox.next_task()))
 

@@ -66,6 +66,10 @@ class Weights:
         )
 
 
+_EDITION = 2
+"""Raised whenever equal recipes come to paint other pictures: a run isn't resumed halfway from one to the other."""
+
+
 class Checkpoint(NamedTuple):
     """A run frozen between two steps: CPU tensors by name, and the rest as JSON can carry it."""
 
@@ -169,7 +173,7 @@ class Step:
 
     def image(self) -> Tensor:
         """The picture so far, uint8 (height_px, width_px, 3) RGB on the CPU. Waits for the device."""
-        return pictures.shown(self._state.picture)
+        return pictures.shown(self._state.picture, down=self._recipe.rounds_down)
 
     def look(self, max_size_px: int) -> "Look":
         """The picture so far, or a smaller copy of it whose long side is still `max_size_px` or more; stays."""
@@ -177,7 +181,7 @@ class Step:
 
     def rows(self, bits: int = 8) -> Iterator[Tensor]:
         """The picture so far as bands of rows (rows, width_px, 3), uint8 or for 16 bits uint16, on the CPU."""
-        return pictures.rows_shown(self._state.picture, bits)
+        return pictures.rows_shown(self._state.picture, bits, down=self._recipe.rounds_down)
 
     def checkpoint(self, *, copy: bool = True) -> Checkpoint:
         """What `stylize(…, resume=…)` needs to go on exactly from here. Waits for the device.
@@ -276,12 +280,12 @@ def _state(
     return State(scale, step_in_scale, count, picture, optimiser)
 
 
-def rows(checkpoint: Checkpoint, bits: int = 8) -> Iterator[Tensor]:
-    """What a checkpoint looks like, as `Step.rows` has it."""
-    return pictures.rows_shown(checkpoint.tensors["picture"], bits)
+def rows(checkpoint: Checkpoint, recipe: Recipe, bits: int = 8) -> Iterator[Tensor]:
+    """What a checkpoint of the recipe's looks like, as `Step.rows` has it."""
+    return pictures.rows_shown(checkpoint.tensors["picture"], bits, down=recipe.rounds_down)
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """The same for equal recipes, another one for others."""
-    plain = json.dumps(dataclasses.asdict(recipe), sort_keys=True)
+    """The same for equal recipes, another one for others and for what an older version made of them."""
+    plain = json.dumps(dataclasses.asdict(recipe) | {"edition": _EDITION}, sort_keys=True)
     return hashlib.sha256(plain.encode()).hexdigest()
