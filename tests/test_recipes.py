@@ -143,6 +143,22 @@ def test_layers_carry_the_paper_s_names_from_shallow_to_deep() -> None:
     assert LAYERS[-1] == "relu5_4"
 
 
+@pytest.mark.parametrize(
+    ("name", "unit_mean_by_source"),
+    [
+        ("classic", {"original": True, "torchvision": False, "file:/vgg19.pth": False}),
+        ("fast-classic", {"original": True, "torchvision": False, "file:/vgg19.pth": False}),
+        ("painterly", {"original": True, "torchvision": True, "file:/vgg19.pth": True}),
+        ("draft", {"original": True, "torchvision": True, "file:/vgg19.pth": True}),
+    ],
+)
+def test_the_textbook_takes_weights_as_published_but_for_the_original_ones(
+    name: str, unit_mean_by_source: dict[str, bool]
+) -> None:
+    found = {source: customise(name, {"weights": source}).unit_mean for source in unit_mean_by_source}
+    assert found == unit_mean_by_source
+
+
 def test_l_bfgs_remembers_no_more_steps_than_a_scale_makes_after_its_first() -> None:
     painterly = RECIPES["painterly"]
     assert [painterly.remembered_in(Scale(64, 64, steps)) for steps in (1, 2, 5, 100)] == [1, 1, 4, 10]

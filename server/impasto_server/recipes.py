@@ -109,6 +109,20 @@ class Recipe:
         """Long side of the result."""
         return self.size_px or max(self.height_px or 0, self.width_px or 0)
 
+    @property
+    def unit_mean(self) -> bool:
+        """Whether VGG-19's activations are scaled to average 1 (Gatys et al. 2016, section 2), or stay as published.
+
+        The textbook takes torchvision's weights as they are. The original ones it has to be balanced for: as published,
+        their style loss outweighs the content loss a million times.
+        """
+        return self.objective == "relative" or self.weights == "original"
+
+    @property
+    def rounds_down(self) -> bool:
+        """Whether 8-bit results lose their fractions of a level, as by the textbook's `ToPILImage`."""
+        return self.objective == "textbook"
+
     def remembered_in(self, scale: "Scale") -> int:
         """How many steps L-BFGS remembers in a scale: more than ten only where there is room for them, and no more than
         its later steps will ask for.
