@@ -52,6 +52,7 @@ BENCHES = {
     ),
     "convergence": Bench(
         {"pairs": 1, "repeats": 2, **_SMALL, "steps": 6, "own_steps": 6, "slice_steps": 3, "textbook_slice_steps": 1},
+        {"pairs": 10, "choose": "unseen", "repeats": 1, "height_px": 180, "width_px": 240},
     ),
     "peers": Bench({"size_px": 64, "steps": 4, "own_steps": 6, "slice_steps": 2}, {"steps": 1000}),
     "faults": Bench({"parts": "smoke"}),

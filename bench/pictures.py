@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,22 @@ _PAINTINGS = (("lagoon-wash", "night-swirl"), ("garden-glass", "wave-woodcut"), 
 """Contents and styles where scikit-image isn't there."""
 
 _PHOTOS_AND_PAINTINGS = (("coffee", "night-swirl"), ("astronaut", "wave-woodcut"), ("rocket", "meadow-dots"))
+
+_Crop = tuple[slice, slice]
+_WHOLE = slice(None), slice(None)
+_UNSEEN: tuple[tuple[str, _Crop, str], ...] = (
+    ("chelsea", _WHOLE, "garden-glass"),
+    ("stereo_motorcycle", _WHOLE, "lagoon-wash"),
+    ("immunohistochemistry", _WHOLE, "mist-ink"),
+    ("hubble_deep_field", _WHOLE, "sunset-knife"),
+    ("retina", _WHOLE, "sea-mosaic"),
+    ("astronaut", (slice(0, 260), slice(120, 315)), "coffee"),
+    ("coffee", (slice(60, 360), slice(150, 550)), "wave-woodcut"),
+    ("rocket", (slice(0, 420), slice(200, 515)), "night-swirl"),
+    ("chelsea", (slice(40, 220), slice(60, 300)), "immunohistochemistry"),
+    ("moon", _WHOLE, "meadow-dots"),
+)
+"""Photo, its rows and columns, and a painting or another photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +67,27 @@ def pairs(count: int) -> Sequence[Pair]:
     return found[:count]
 
 
+def unseen_pairs(count: int) -> Sequence[Pair]:
+    """Up to ten by which no number of a recipe was chosen: cut-outs, grey ones, and photos as styles among them."""
+    found = []
+    for photo_name, (rows, columns), style_name in _UNSEEN[:count]:
+        whole = (rows, columns) == _WHOLE
+        name = f"{photo_name}{'' if whole else ' (cut out)'} × {style_name}"
+        style = painting(style_name) if any(style_name == each.name for each in GALLERY) else photo(style_name)
+        found.append(Pair(name, photo(photo_name)[:, rows, columns], style))
+    return found
+
+
+CHOICES: Mapping[str, Callable[[int], Sequence[Pair]]] = {"usual": pairs, "unseen": unseen_pairs}
+
+
 def photo(name: str) -> Tensor:
-    """A photo of scikit-image (CC0)."""
+    """A photo of scikit-image (CC0); of two that belong together, the first."""
     import skimage.data  # a machine with a GPU may not have it; the gallery is there wherever the source is
 
-    return _tensor(np.asarray(getattr(skimage.data, name)()))
+    loaded = getattr(skimage.data, name)()
+    pixels = np.asarray(loaded[0] if isinstance(loaded, tuple) else loaded)
+    return _tensor(pixels if pixels.ndim == 3 else np.stack((pixels,) * 3, axis=-1))
 
 
 def painting(name: str) -> Tensor:

@@ -4,6 +4,7 @@ import ast
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -29,7 +30,7 @@ def test_a_recipe_without_overrides_is_the_published_one() -> None:
 def test_every_published_recipe_lies_inside_its_own_ranges() -> None:
     for recipe in RECIPES.values():
         own = {p.name: getattr(recipe, p.name) for p in PARAMETERS if getattr(recipe, p.name) is not None}
-        assert customise(recipe.name, own) == recipe
+        assert replace(customise(recipe.name, own), settled_share=recipe.settled_share) == recipe
 
 
 def test_classic_keeps_the_book_s_size_until_another_is_asked_for() -> None:
@@ -131,6 +132,12 @@ def test_scales_grow_to_the_size_asked_for_and_use_up_the_steps(
     assert abs(min(scales[-1].height_px, scales[-1].width_px) - max(16, size * short / long)) <= 0.5
 
 
+def test_steps_that_were_asked_for_are_made_settled_or_not() -> None:
+    assert RECIPES["fast-classic"].settled_share
+    assert customise("fast-classic", {"size_px": 256}).settled_share == RECIPES["fast-classic"].settled_share
+    assert customise("fast-classic", {"steps": 400}).settled_share is None
+
+
 @given(steps=st.integers(10, 2000))
 def test_finer_scales_get_fewer_steps(steps: int) -> None:
     shares = [scale.steps for scale in plan(customise("painterly", {"steps": steps, "size_px": 1024}), 3, 4)]
@@ -141,6 +148,22 @@ def test_layers_carry_the_paper_s_names_from_shallow_to_deep() -> None:
     assert len(LAYERS) == 32
     assert LAYERS[:4] == ("conv1_1", "relu1_1", "conv1_2", "relu1_2")
     assert LAYERS[-1] == "relu5_4"
+
+
+@pytest.mark.parametrize(
+    ("name", "unit_mean_by_source"),
+    [
+        ("classic", {"original": True, "torchvision": False, "file:/vgg19.pth": False}),
+        ("fast-classic", {"original": True, "torchvision": False, "file:/vgg19.pth": False}),
+        ("painterly", {"original": True, "torchvision": True, "file:/vgg19.pth": True}),
+        ("draft", {"original": True, "torchvision": True, "file:/vgg19.pth": True}),
+    ],
+)
+def test_the_textbook_takes_weights_as_published_but_for_the_original_ones(
+    name: str, unit_mean_by_source: dict[str, bool]
+) -> None:
+    found = {source: customise(name, {"weights": source}).unit_mean for source in unit_mean_by_source}
+    assert found == unit_mean_by_source
 
 
 def test_l_bfgs_remembers_no_more_steps_than_a_scale_makes_after_its_first() -> None:

@@ -15,7 +15,7 @@ from bench.ours import Run
 from bench.report import Found, Row, at_least
 from bench.throughput import step_flop
 from impasto_server import nst
-from impasto_server.recipes import Recipe
+from impasto_server.recipes import RECIPES, Recipe
 
 WARM_STEPS = 6
 """Targets, the choice of kernels, and the recording after the third step."""
@@ -116,15 +116,15 @@ def rate(recipe: Recipe, vgg: nst.Vgg, setting: Setting, *, usual: bool = True) 
 
 
 def warmed(recipe: Recipe, vgg: nst.Vgg, *, usual: bool = True) -> Run:
-    """A run whose first steps are made, with the kernels that a run of the usual number of steps has.
+    """A run whose first steps are made, with the kernels that a run of the recipe's own number of steps has.
 
-    cuDNN keeps the kernel that it chose for a shape as long as the process lives, and a run of thousands of steps has
-    it try them all.
+    cuDNN keeps the kernel that it chose for a shape as long as the process lives, and a run of many steps has it try
+    them all.
     """
     assert recipe.height_px and recipe.width_px
     content = content_of(recipe.height_px, recipe.width_px)
     if usual:
-        Run(content, style(), replace(recipe, steps=2), vgg).advance(1)
+        Run(content, style(), replace(recipe, steps=RECIPES[recipe.name].steps), vgg).advance(1)
     run = Run(content, style(), recipe, vgg)
     run.advance(WARM_STEPS)
     return run

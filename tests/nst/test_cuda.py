@@ -7,7 +7,9 @@ doesn't end at a typo on the first GPU that it meets. Nothing here needs a fixtu
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import os
 import subprocess
 import sys
 import threading
@@ -25,10 +27,10 @@ from torch import Tensor
 
 from bench.gpu.memory import estimated_bytes, taken_bytes
 from impasto_server import nst
-from impasto_server.engine.abc import Failed, PreviewDemand, Steer, Task
+from impasto_server.engine import Failed, Finished, LocalEngine, PreviewDemand, Report, Steer, Task, WorkerDied
 from impasto_server.engine.painter import Painter
 from impasto_server.gallery import GALLERY
-from impasto_server.nst.pictures import in_unit, normalised
+from impasto_server.nst.pictures import normalised
 from impasto_server.nst.tile_sides import SHARES
 from impasto_server.nst.vgg import Network
 from impasto_server.recipes import Recipe, customise
@@ -270,6 +272,57 @@ def test_a_device_that_is_lost_to_the_process_is_known_as_such(device: torch.dev
     assert nst.is_alive(device)  # for this process
 
 
+BREAKING = """
+import sys
+from pathlib import Path
+
+if any("engine.worker" in argument for argument in sys.orig_argv):
+    import torch
+    from impasto_server import nst
+    from impasto_server.nst.recorder import Recorder
+
+    flag, step = Path({flag!r}), Recorder.step
+
+    def failing(self, weights):
+        if flag.exists() and self._steps_made == 2:
+            {harm}
+        return step(self, weights)
+
+    Recorder.step = failing
+"""
+"""Imported by the worker's Python at its start."""
+
+HARM = {
+    "cuda": 'torch.zeros(4, device="cuda")[torch.tensor([100], device="cuda")]',
+    "cpu": 'nst.is_alive = lambda device: False; raise RuntimeError("as if the device was lost")',
+}
+
+
+def test_a_worker_whose_device_is_lost_ends_and_the_next_one_paints(
+    device: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag, site = tmp_path / "flag", tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(BREAKING.format(flag=str(flag), harm=HARM[device.type]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH")))))
+
+    async def lose_it_and_go_on() -> Report:
+        engine = LocalEngine([str(device)])
+        await engine.start()
+        try:
+            (worker,) = engine.workers
+            await worker.ready()
+            flag.touch()
+            with pytest.raises(WorkerDied, match="lost its device"):
+                _ = [report async for report in worker.run(a_task(tmp_path))]
+            flag.unlink()
+            return [report async for report in worker.run(a_task(tmp_path))][-1]
+        finally:
+            await engine.stop()
+
+    assert asyncio.run(lose_it_and_go_on()) == Finished(STEPS, partial=False)
+
+
 def test_a_picture_that_is_no_longer_finite_is_no_result(
     device: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,18 +332,22 @@ def test_a_picture_that_is_no_longer_finite_is_no_result(
         return original(network, *arguments).fill_(torch.nan)
 
     monkeypatch.setattr(Network, "backward", broken)
-    paths = {entry.name: entry.path for entry in GALLERY}
-    task = Task(
-        content=paths["lagoon-wash"],
-        styles=((paths["night-swirl"], 1.0),),
-        recipe=small("painterly"),
-        output=tmp_path / "result.png",
-        checkpoint=tmp_path / "checkpoint",
-    )
+    task = a_task(tmp_path)
     made = Painter(device, Nobody(), lambda report: None).attempt(task)
     assert isinstance(made, Failed), made
     assert made.reason == "DIVERGED"
     assert not task.output.exists()
+
+
+def a_task(folder: Path) -> Task:
+    paths = {entry.name: entry.path for entry in GALLERY}
+    return Task(
+        content=paths["lagoon-wash"],
+        styles=((paths["night-swirl"], 1.0),),
+        recipe=small("painterly"),
+        output=folder / "result.png",
+        checkpoint=folder / "job.checkpoint",
+    )
 
 
 class Nobody:
@@ -347,7 +404,7 @@ def painted(vgg: nst.Vgg, recipe: Recipe) -> Tensor:
 
 def moved(vgg: nst.Vgg, recipe: Recipe) -> Tensor:
     """How far a run takes the picture from the photo that it begins with."""
-    return painted(vgg, recipe) - normalised(in_unit(photo()))
+    return painted(vgg, recipe) - normalised(photo() / 255)
 
 
 def losses(vgg: nst.Vgg, recipe: Recipe) -> list[float]:

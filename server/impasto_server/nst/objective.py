@@ -97,13 +97,13 @@ def objective(
 ) -> Objective:
     """The objective at one scale, from pictures (3, H, W) at their own resolution."""
     device = network.network.device
-    picture = network_input(content, size, device)
+    picture = network_input(content, recipe, size, device)
     dtype = picture.dtype
     seen = network.features(picture, recipe.content_layers)
     del picture
     parts = []
     for image, _ in styles:
-        style = network_input(image, _style_size(image, recipe, size), device)
+        style = network_input(image, recipe, _style_size(image, recipe, size), device)
         parts.append(network.moments(style, recipe.style_layers))
     whole = sum(weight for _, weight in styles)
     shares = [weight / whole for _, weight in styles]
@@ -123,10 +123,11 @@ def objective(
     )
 
 
-def network_input(image: Tensor, size: Scale, device: torch.device) -> Tensor:
+def network_input(image: Tensor, recipe: Recipe, size: Scale, device: torch.device) -> Tensor:
     """An image (3, H, W), resized and normalised, (1, 3, height, width) on a device."""
-    resized = pictures.resized(pictures.in_unit(image), size.height_px, size.width_px)
-    return pictures.normalised(resized.to(device)).contiguous()
+    if recipe.objective == "textbook" and not image.is_floating_point():
+        image = pictures.resized_by_pillow(image, size.height_px, size.width_px)
+    return pictures.normalise_(pictures.resized_on(device, image, size.height_px, size.width_px))
 
 
 def _style_size(style: Tensor, recipe: Recipe, size: Scale) -> Scale:

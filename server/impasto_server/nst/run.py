@@ -156,10 +156,10 @@ def _network(recipe: Recipe, vgg: Vgg, content: Tensor) -> Network:
 
 def _initial(content: Tensor, recipe: Recipe, size: Scale, device: torch.device) -> Tensor:
     if recipe.initial_image == "content":
-        return network_input(content, size, device)
+        return network_input(content, recipe, size, device)
     generator = torch.Generator().manual_seed(recipe.seed)  # on the CPU: the same noise on every device
     noise = torch.rand((3, size.height_px, size.width_px), generator=generator)
-    return network_input(noise, size, device)
+    return network_input(noise, recipe, size, device)
 
 
 def _check(content: Tensor, styles: Sequence[Style]) -> None:

@@ -67,7 +67,7 @@ class Step:
 
     def image(self) -> Tensor:
         """The picture so far, uint8 (height_px, width_px, 3) RGB on the CPU. Waits for the step."""
-        return pictures.shown(self._state.picture)
+        return pictures.shown(self._state.picture, down=self._recipe.rounds_down)
 
     def look(self, max_size_px: int) -> "Look":
         """The picture so far, or a smaller copy of it whose long side is still `max_size_px` or more; stays."""
@@ -79,7 +79,7 @@ class Step:
         Raises `DivergedError` if it isn't finite.
         """
         self._check()
-        return pictures.rows_shown(self._state.picture, bits)
+        return pictures.rows_shown(self._state.picture, bits, down=self._recipe.rounds_down)
 
     def checkpoint(self, *, copy: bool = True) -> Checkpoint:
         """What `stylize(…, resume=…)` needs to go on exactly from here. Waits for the step.

@@ -17,7 +17,8 @@ from impasto_server.recipes import CONVOLUTIONS, LAST_OF_BLOCK, LAYERS, Pooling
 
 from .shortcuts import NO_SHORTCUTS, Shortcuts
 from .tiles import Tile, halvings
-from .unit_mean import estimated_means, original_means, unit_mean
+from .unit_mean import estimated_means, original_means
+from .unit_mean import unit_mean as scaled_to_unit_mean
 from .weights import Convolution, read_convolutions
 
 Pull = Callable[[str, Tensor], Iterator[tuple[slice, Tensor]]]
@@ -38,17 +39,16 @@ class Vgg:
         return self.convolutions["conv1_1"].weight.device
 
 
-def load_vgg(weights: str, device: torch.device, *, shortcuts: Shortcuts | None = None) -> Vgg:
-    """VGG-19 with unit-mean weights from a source that `recipes` names. Raises `WeightsError`.
-
-    Without `shortcuts` the device is trusted with all that its kind is made for.
-    """
+def load_vgg(weights: str, device: torch.device, *, unit_mean: bool = True) -> Vgg:
+    """VGG-19 from a source that `recipes` names, scaled to unit mean or as published. Raises `WeightsError`."""
     convolutions = read_convolutions(weights)
-    means = original_means() if weights == "original" else estimated_means(convolutions)
+    if unit_mean:
+        means = original_means() if weights == "original" else estimated_means(convolutions)
+        convolutions = scaled_to_unit_mean(convolutions, means)
     return Vgg(
         weights,
-        {name: convolution.to(device) for name, convolution in unit_mean(convolutions, means).items()},
-        shortcuts or Shortcuts.of(device),
+        {name: convolution.to(device) for name, convolution in convolutions.items()},
+        Shortcuts.of(device),
     )
 
 
