@@ -46,8 +46,9 @@ class Run:
     def _make(self, steps: int) -> None:
         if self._steps is None:
             self._steps = self._begin()
-        made = list(itertools.islice(self._steps, steps))
-        self._last = made[-1] if made else self._last
-        self.done += len(made)
+        made = 0
+        for step in itertools.islice(self._steps, steps):  # none is kept: on CUDA each holds memory that is slow to get
+            self._last, made = step, made + 1
+        self.done += made
         # A run that has settled says so only when it is asked for another step.
-        self.ended = len(made) < steps or self.done >= self.recipe.steps
+        self.ended = made < steps or self.done >= self.recipe.steps

@@ -65,7 +65,7 @@ FULL = Sizes(
     ceiling_s=1.0,
 )
 SMOKE = Sizes(
-    correct_px=33,
+    correct_px=49,
     speed_px=(48,),
     book_px=(32, 48),
     classic_px=64,
