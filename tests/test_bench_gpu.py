@@ -8,15 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bench.gpu.command import Child, main
 from bench.gpu.ledger import Finding, Ledger
 from bench.gpu.plan import PLAN, Planned
+from bench.gpu.setting import SMOKE, Setting
 from bench.report import Row
+from impasto_server import nst
 
 pytestmark = pytest.mark.timeout(400)  # the first test to ask for it waits for the whole rehearsal
 
@@ -160,6 +164,24 @@ def test_a_part_that_dies_or_hangs_costs_only_itself(tmp_path: Path) -> None:
     processes = {name: findings[0]["what"].rpartition(" ")[2] for name, findings in found.items()}
     assert processes["first"] == processes["second"] == processes["dies"]
     assert len({processes[name] for name in ("first", "third", "fourth", "fresh")}) == 4
+
+
+def test_a_case_that_fails_costs_only_itself_unless_the_device_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing() -> Iterator[Row]:
+        yield Row("first", 1.0, "")
+        raise RuntimeError("no such kernel")
+
+    on_time = Setting(torch.device("cpu"), SMOKE, tmp_path, time.monotonic() + 60)
+    first, second = on_time.case("a case", failing())
+    assert first == Row("first", 1.0, "")
+    assert second == Finding(what="a case", state="failed", note="RuntimeError: no such kernel")
+    monkeypatch.setattr(nst, "is_alive", lambda device: False)
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        list(on_time.case("a case", failing()))
+    late = replace(on_time, until=time.monotonic())
+    assert list(late.case("a case", failing())) == [Finding(what="a case", state="left out", note="no time")]
 
 
 def test_the_ledger_takes_what_is_no_number_for_a_failure(tmp_path: Path) -> None:

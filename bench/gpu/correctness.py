@@ -19,7 +19,7 @@ from bench.gpu.setting import Setting, content_of, height_of, sized, style
 from bench.report import Found, Row, at_most
 from impasto_server import nst
 from impasto_server.nst.pictures import normalised
-from impasto_server.nst.shortcuts import NO_SHORTCUTS, Shortcuts
+from impasto_server.nst.shortcuts import NO_SHORTCUTS
 from impasto_server.recipes import Recipe
 
 LOSSES_AFTER = 5
@@ -66,19 +66,26 @@ def measure(setting: Setting) -> Iterator[Found | Finding]:
         width_px = setting.sizes.correct_px
         recipe = replace(sized(name, height_of(width_px), width_px), precision="exact")
         reference = _painted(plain, recipe)
-        truth = _painted(_on_the_cpu(torch.float64), recipe, torch.float64)
-        yield from _rows(f"{name}: plain float32 against float64", reference, truth, FLOAT64[recipe.objective], recipe)
-        other = _painted(_on_the_cpu(torch.float32), recipe)
-        yield from _rows(f"{name}: plain float32 against the CPU's", reference, other, FLOAT32, recipe)
+        for dtype, most in ((torch.float64, FLOAT64[recipe.objective]), (torch.float32, FLOAT32)):
+            what = f"{name}: plain float32 against {str(dtype).removeprefix('torch.')} on the CPU"
+            truth = _painted(_on_the_cpu(dtype), recipe, dtype)
+            yield from setting.case(what, _rows(what, reference, truth, most, recipe))
         for cases, precision, most in ((exact, "exact", FLOAT32), (reduced, "fastest", REDUCED)):
             for what, shortcuts in cases.items():
                 if shortcuts == NO_SHORTCUTS:
                     yield Finding(what=f"{name}: {what}", state="skipped", note="not trusted with it to begin with")
                     continue
-                found = _painted(replace(plain, shortcuts=shortcuts), replace(recipe, precision=precision))
-                yield from _rows(f"{name}: {what} against plain", found, reference, most, recipe)
+                vgg, case = replace(plain, shortcuts=shortcuts), f"{name}: {what} against plain"
+                yield from setting.case(
+                    case, _against(case, vgg, replace(recipe, precision=precision), reference, most)
+                )
         for precision in ("exact", "fastest"):
-            yield _recorded(setting, replace(recipe, precision=precision), wanted)
+            case = f"{name}: numbers that differ when steps are replayed, {precision}"
+            yield from setting.case(case, _recorded(case, setting.vgg, replace(recipe, precision=precision)))
+
+
+def _against(case: str, vgg: nst.Vgg, recipe: Recipe, reference: Painted, most: Tolerance) -> Iterator[Row]:
+    yield from _rows(case, _painted(vgg, recipe), reference, most, recipe)
 
 
 def _rows(what: str, found: Painted, reference: Painted, most: Tolerance, recipe: Recipe) -> Iterator[Row]:
@@ -89,16 +96,13 @@ def _rows(what: str, found: Painted, reference: Painted, most: Tolerance, recipe
     yield at_most(f"{what}, losses of step {LOSSES_AFTER}", 100 * away, 100 * most.losses, "%")
 
 
-def _recorded(setting: Setting, recipe: Recipe, wanted: Shortcuts) -> Row:
-    """How many numbers of the picture differ."""
+def _recorded(case: str, vgg: nst.Vgg, recipe: Recipe) -> Iterator[Row]:
     pictures = []
-    for recorded in (False, wanted.recorded):
-        vgg = replace(setting.vgg, shortcuts=replace(wanted, recorded=recorded))
-        *_, last = _steps(vgg, recipe, RECORDED_STEPS)
+    for shortcuts in (replace(vgg.shortcuts, recorded=False), vgg.shortcuts):
+        *_, last = _steps(replace(vgg, shortcuts=shortcuts), recipe, RECORDED_STEPS)
         pictures.append(last.checkpoint().tensors["picture"])
     differing = int((pictures[0] != pictures[1]).sum())
-    what = f"{recipe.name}: numbers that differ when steps are replayed, {recipe.precision}"
-    return at_most(what, differing, 0, "", f"of {pictures[0].numel()}")
+    yield at_most(case, differing, 0, "", f"of {pictures[0].numel()}")
 
 
 def _painted(vgg: nst.Vgg, recipe: Recipe, dtype: torch.dtype = torch.float32) -> Painted:

@@ -28,15 +28,19 @@ def measure(setting: Setting) -> Iterator[Found | Finding]:
             output=setting.folder / "latency.png",
             checkpoint=setting.folder / "latency.checkpoint",
         )
-        made = watched.attempt(task, cancel_after_s=setting.sizes.latency_s)
-        for path in (task.output, task.checkpoint):
-            path.unlink(missing_ok=True)
-        if isinstance(made.end, Failed) or made.obeyed_s is None:
-            yield Finding(what=f"{width_px} px", state="failed", note=str(made.end))
-            continue
-        what, goals = f"{width_px} px: ", setting.device.type == "cuda"
-        yield _row(f"{what}from a cancel to an idle device", made.obeyed_s, CANCEL_S, "s", goals)
-        yield from _previews(what, made.reports, goals)
+        yield from setting.case(f"{width_px} px", _cancelled(setting, watched, task, width_px))
+
+
+def _cancelled(setting: Setting, watched: Watched, task: Task, width_px: int) -> Iterator[Found | Finding]:
+    made = watched.attempt(task, cancel_after_s=setting.sizes.latency_s)
+    for path in (task.output, task.checkpoint):
+        path.unlink(missing_ok=True)
+    if isinstance(made.end, Failed) or made.obeyed_s is None:
+        yield Finding(what=f"{width_px} px", state="failed", note=str(made.end))
+        return
+    what, goals = f"{width_px} px: ", setting.device.type == "cuda"
+    yield _row(f"{what}from a cancel to an idle device", made.obeyed_s, CANCEL_S, "s", goals)
+    yield from _previews(what, made.reports, goals)
 
 
 def _previews(what: str, reports: Sequence[tuple[float, Report]], goals: bool) -> Iterator[Found | Finding]:

@@ -9,7 +9,7 @@ import torch
 from bench.clock import synchronise
 from bench.gpu.ledger import Finding
 from bench.gpu.setting import Setting, content_of, sized, style
-from bench.gpu.speed import WARM_STEPS, no_time
+from bench.gpu.speed import WARM_STEPS
 from bench.memory import UNTILED_PX
 from bench.peak import resident_bytes
 from bench.report import Found, Row, at_most
@@ -23,19 +23,19 @@ def measure(setting: Setting) -> Iterator[Found | Finding]:
     """Allocated and reserved, beyond what the network takes by itself."""
     side_px = setting.sizes.memory_px
     for name in ("painterly", "classic"):
-        what = f"{name}, {side_px} × {side_px} px"
-        if (short := no_time(setting, what)) is not None:
-            yield short
-            continue
-        recipe = sized(name, side_px, side_px)
-        allocated, reserved = taken_bytes(recipe, setting.vgg)
-        estimate = estimated_bytes(recipe, setting.vgg)
-        share = SHARES.get(setting.device.type, 0.5)
-        yield Row(f"{what}, estimated", estimate / 1e9, "GB", note=f"may be {share:.0%} of what is free")
-        yield Row(f"{what}, allocated", allocated / 1e9, "GB", note=f"{allocated / estimate:.2f} of the estimate")
-        if setting.device.type == "cuda":
-            note = f"{reserved / estimate:.2f} of the estimate; more would not fit where a picture just fits"
-            yield at_most(f"{what}, reserved", reserved / 1e9, round(estimate / share / 1e9, 2), "GB", note)
+        yield from setting.case(name, _held_against_the_estimate(setting, sized(name, side_px, side_px)))
+
+
+def _held_against_the_estimate(setting: Setting, recipe: Recipe) -> Iterator[Row]:
+    what = f"{recipe.name}, {recipe.width_px} × {recipe.height_px} px"
+    allocated, reserved = taken_bytes(recipe, setting.trusted_vgg)
+    estimate = estimated_bytes(recipe, setting.trusted_vgg)
+    share = SHARES.get(setting.device.type, 0.5)
+    yield Row(f"{what}, estimated", estimate / 1e9, "GB", note=f"may be {share:.0%} of what is free")
+    yield Row(f"{what}, allocated", allocated / 1e9, "GB", note=f"{allocated / estimate:.2f} of the estimate")
+    if setting.device.type == "cuda":
+        note = f"{reserved / estimate:.2f} of the estimate; more would not fit where a picture just fits"
+        yield at_most(f"{what}, reserved", reserved / 1e9, round(estimate / share / 1e9, 2), "GB", note)
 
 
 def taken_bytes(recipe: Recipe, vgg: nst.Vgg) -> tuple[int, int]:

@@ -40,7 +40,7 @@ def _whole(setting: Setting, recipe: Recipe) -> tuple[float, float]:
     synchronise(setting.device)
     began = time.perf_counter()
     first = None
-    for step in nst.stylize(content, [(painted, 1.0)], recipe, vgg=setting.vgg):
+    for step in nst.stylize(content, [(painted, 1.0)], recipe, vgg=setting.trusted_vgg):
         if first is None:
             step.look(PREVIEW_PX).image()
             first = time.perf_counter() - began
@@ -50,7 +50,7 @@ def _whole(setting: Setting, recipe: Recipe) -> tuple[float, float]:
 
 
 def _by_a_worker(setting: Setting, recipe: Recipe) -> Iterator[Found | Finding]:
-    """The weights are loaded by the first one; its picture stays in the folder, to be looked at."""
+    """A worker that has warmed up; the last one's picture stays in the folder, to be looked at."""
     paths = {entry.name: entry.path for entry in GALLERY}
     task = Task(
         content=paths[CONTENT],

@@ -11,7 +11,7 @@ from torch.profiler import ProfilerActivity, profile
 from bench import trace
 from bench.gpu.ledger import Finding
 from bench.gpu.setting import Setting, height_of, sized
-from bench.gpu.speed import no_time, rate, warmed
+from bench.gpu.speed import rate, warmed
 from bench.report import Found, Row
 from impasto_server.recipes import Recipe
 
@@ -31,22 +31,21 @@ class Kernel:
 def measure(setting: Setting) -> Iterator[Found | Finding]:
     """`painterly`, size by size."""
     for width_px in setting.sizes.profile_px:
-        if (short := no_time(setting, f"{width_px} px")) is not None:
-            yield short
-            continue
         recipe = sized("painterly", height_of(width_px), width_px)
-        kernels = _kernels(setting, recipe)
-        busy = sum(kernel.milliseconds for kernel in kernels)
-        yield Row(f"{width_px} px, kernels a step", sum(kernel.calls for kernel in kernels), "")
-        yield Row(f"{width_px} px, kernels' time a step", busy, "ms")
-        step_ms = 1000 / rate(recipe, setting.vgg, setting).median
-        yield Row(
-            f"{width_px} px, a step", step_ms, "ms", note=f"kernels fill {busy / step_ms:.0%} of it; not profiled"
-        )
-        for kernel in kernels[:SHOWN]:
-            note = f"{kernel.calls:.4g} calls, {kernel.milliseconds / busy:.1%}"
-            yield Row(f"{width_px} px: {kernel.name[:90]}", kernel.milliseconds, "ms", note=note)
-        yield from _counted(recipe)
+        yield from setting.case(f"{width_px} px", _profiled(setting, width_px, recipe))
+        yield from setting.case(f"{width_px} px, by count", _counted(recipe))
+
+
+def _profiled(setting: Setting, width_px: int, recipe: Recipe) -> Iterator[Row]:
+    kernels = _kernels(setting, recipe)
+    busy = sum(kernel.milliseconds for kernel in kernels)
+    yield Row(f"{width_px} px, kernels a step", sum(kernel.calls for kernel in kernels), "")
+    yield Row(f"{width_px} px, kernels' time a step", busy, "ms")
+    step_ms = 1000 / rate(recipe, setting.trusted_vgg, setting.sizes).median
+    yield Row(f"{width_px} px, a step", step_ms, "ms", note=f"kernels fill {busy / step_ms:.0%} of it; not profiled")
+    for kernel in kernels[:SHOWN]:
+        note = f"{kernel.calls:.4g} calls, {kernel.milliseconds / busy:.1%}"
+        yield Row(f"{width_px} px: {kernel.name[:90]}", kernel.milliseconds, "ms", note=note)
 
 
 def _counted(recipe: Recipe) -> Iterator[Row]:
@@ -59,7 +58,8 @@ def _counted(recipe: Recipe) -> Iterator[Row]:
 def _kernels(setting: Setting, recipe: Recipe) -> list[Kernel]:
     """The slowest first. Steps are launched by Python: replayed ones have the same kernels but not always names."""
     cuda = setting.device.type == "cuda"
-    run = warmed(recipe, replace(setting.vgg, shortcuts=replace(setting.vgg.shortcuts, recorded=False)))
+    vgg = setting.trusted_vgg
+    run = warmed(recipe, replace(vgg, shortcuts=replace(vgg.shortcuts, recorded=False)))
     activity = ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU
     with profile(activities=[activity]) as profiler:
         run.advance(STEPS)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from bench.gpu.ledger import Finding
 from bench.pictures import filled, painting
+from bench.report import Found
 from impasto_server import nst
 from impasto_server.recipes import RECIPES, Recipe, customise
 
@@ -104,13 +107,40 @@ class Setting:
 
     @property
     def vgg(self) -> nst.Vgg:
-        """The original weights on the device, with every shortcut that the device is trusted with."""
+        """The original weights on the device, with every shortcut that such a device is made for."""
         return _vgg(self.device)
+
+    @property
+    def trusted_vgg(self) -> nst.Vgg:
+        """With the shortcuts that a worker takes after its self-check."""
+        return _trusted_vgg(self.device)
+
+    def case(self, what: str, found: Iterator[Found | Finding]) -> Iterator[Found | Finding]:
+        """What is found in one case of a part. If it fails, the part goes on, unless the device is lost to the process.
+
+        It isn't begun when the part should be over.
+        """
+        if self.left_s <= 0:
+            yield Finding(what=what, state="left out", note="no time")
+            return
+        try:
+            yield from found
+        except Exception as error:
+            if not nst.is_alive(self.device):
+                raise
+            traceback.print_exc()
+            yield Finding(what=what, state="failed", note=f"{type(error).__name__}: {error}")
 
 
 @functools.cache
 def _vgg(device: torch.device) -> nst.Vgg:
     return nst.load_vgg("original", device)
+
+
+@functools.cache
+def _trusted_vgg(device: torch.device) -> nst.Vgg:
+    trusted, _ = nst.check_shortcuts(_vgg(device))
+    return replace(_vgg(device), shortcuts=trusted)
 
 
 def sized(name: str, height_px: int, width_px: int, *, steps: int = 10_000) -> Recipe:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from bench.gpu.ledger import Finding
-from bench.gpu.setting import Setting, content_of, height_of, sized, style
+from bench.gpu.setting import Setting, Sizes, content_of, height_of, sized, style
 from bench.limits import Limits
 from bench.ours import Run
 from bench.report import Found, Row, at_least
@@ -42,24 +42,20 @@ def measure(setting: Setting) -> Iterator[Found | Finding]:
     for width_px in sizes.speed_px:
         recipe = sized("painterly", height_of(width_px), width_px)
         goal = SHARE_GOALS.get((setting.device.type, width_px))
-        yield from _shares(setting, limits, recipe, torch.bfloat16, goal)
+        yield from setting.case(f"{width_px} px", _shares(setting, limits, recipe, torch.bfloat16, goal))
     for name, dtype in (("classic", torch.float32), ("fast-classic", torch.bfloat16)):
         for height_px, width_px in (sizes.book_px, (height_of(sizes.classic_px), sizes.classic_px)):
-            yield from _shares(setting, limits, sized(name, height_px, width_px), dtype, None)
+            recipe = sized(name, height_px, width_px)
+            yield from setting.case(f"{name}, {width_px} px", _shares(setting, limits, recipe, dtype, None))
 
 
-def _shares(
-    setting: Setting, limits: Limits, recipe: Recipe, dtype: torch.dtype, goal: float | None
-) -> Iterator[Found | Finding]:
+def _shares(setting: Setting, limits: Limits, recipe: Recipe, dtype: torch.dtype, goal: float | None) -> Iterator[Row]:
     assert recipe.height_px and recipe.width_px
     what = f"{recipe.name}, {recipe.width_px} × {recipe.height_px} px"
-    if (short := no_time(setting, what)) is not None:
-        yield short
-        return
     before = limits.matmul_flops(dtype, setting.sizes.ceiling_s / 4)
-    found = rate(recipe, setting.vgg, setting)
+    found = rate(recipe, setting.trusted_vgg, setting.sizes)
     ceiling = (before + limits.matmul_flops(dtype, setting.sizes.ceiling_s / 4)) / 2
-    flops = found.median * step_flop(recipe, setting.vgg, recipe.height_px, recipe.width_px)
+    flops = found.median * step_flop(recipe, setting.trusted_vgg, recipe.height_px, recipe.width_px)
     yield Row(what, found.median, "steps/s", note=found.note)
     yield Row(f"{what}, convolutions", flops / 1e12, "TFLOP/s", note="counted from the recipe's layers")
     share, kind = 100 * flops / ceiling, f"{what}, share of the {str(dtype).removeprefix('torch.')} ceiling"
@@ -70,48 +66,53 @@ def _shares(
 def recording(setting: Setting) -> Iterator[Found | Finding]:
     """`painterly` with steps replayed and with each kernel launched by Python, size by size."""
     for width_px in setting.sizes.recorded_px:
-        yield from _without(setting, width_px, {"recorded": False})
+        yield from setting.case(f"{width_px} px", _without(setting, width_px, {"recorded": False}))
 
 
 def shortcuts(setting: Setting) -> Iterator[Found | Finding]:
     """`painterly` with everything, and with one shortcut less."""
     for width_px in setting.sizes.switched_px:
-        yield from _without(setting, width_px, {"reduced": torch.float32}, {"fused": False}, {"own_kernels": False})
+        changes = {"reduced": torch.float32}, {"fused": False}, {"own_kernels": False}
+        yield from setting.case(f"{width_px} px", _without(setting, width_px, *changes))
 
 
 def _without(setting: Setting, width_px: int, *changes: dict[str, object]) -> Iterator[Found | Finding]:
-    recipe, wanted = sized("painterly", height_of(width_px), width_px), setting.vgg.shortcuts
-    if (short := no_time(setting, f"{width_px} px")) is not None:
-        yield short
-        return
-    whole = rate(recipe, setting.vgg, setting)
+    recipe, trusted = sized("painterly", height_of(width_px), width_px), setting.trusted_vgg.shortcuts
+    whole = rate(recipe, setting.trusted_vgg, setting.sizes)
     yield Row(f"{width_px} px, every shortcut", whole.median, "steps/s", note=whole.note)
     for change in changes:
-        fewer = replace(wanted, **change)
+        fewer = replace(trusted, **change)
         what = f"{width_px} px, without {', '.join(change)}"
-        if fewer == wanted:
+        if fewer == trusted:
             yield Finding(what=what, state="skipped", note="the device isn't trusted with it to begin with")
-        elif (short := no_time(setting, what)) is not None:
-            yield short
         else:
-            less = rate(recipe, replace(setting.vgg, shortcuts=fewer), setting)
-            yield Row(what, less.median, "steps/s", note=f"{whole.median / less.median:.3g} × with it; {less.note}")
+            vgg = replace(setting.trusted_vgg, shortcuts=fewer)
+            yield from setting.case(what, _less(setting, what, recipe, vgg, whole))
+
+
+def _less(setting: Setting, what: str, recipe: Recipe, vgg: nst.Vgg, whole: Rate) -> Iterator[Row]:
+    less = rate(recipe, vgg, setting.sizes)
+    yield Row(what, less.median, "steps/s", note=f"{whole.median / less.median:.3g} × with it; {less.note}")
 
 
 def tried(setting: Setting) -> Iterator[Found | Finding]:
     """`painterly` with the kernels that cuDNN finds by trying. In a process of its own, in which none is chosen yet."""
     for width_px in setting.sizes.switched_px:
-        recipe = sized("painterly", height_of(width_px), width_px)
-        found = rate(recipe, setting.vgg, setting, usual=False)
-        yield Row(f"{width_px} px, kernels found by trying", found.median, "steps/s", note=found.note)
+        yield from setting.case(f"{width_px} px", _tried(setting, width_px))
 
 
-def rate(recipe: Recipe, vgg: nst.Vgg, setting: Setting, *, usual: bool = True) -> Rate:
+def _tried(setting: Setting, width_px: int) -> Iterator[Row]:
+    recipe = sized("painterly", height_of(width_px), width_px)
+    found = rate(recipe, setting.trusted_vgg, setting.sizes, usual=False)
+    yield Row(f"{width_px} px, kernels found by trying", found.median, "steps/s", note=found.note)
+
+
+def rate(recipe: Recipe, vgg: nst.Vgg, sizes: Sizes, *, usual: bool = True) -> Rate:
     """Of whole slices of steps, each waited for; the first steps don't count."""
     run = warmed(recipe, vgg, usual=usual)
     step_s = run.advance(2) / 2
-    steps = max(1, round(setting.sizes.slice_s / step_s))
-    rates = [steps / run.advance(steps) for _ in range(setting.sizes.slices)]
+    steps = max(1, round(sizes.slice_s / step_s))
+    rates = [steps / run.advance(steps) for _ in range(sizes.slices)]
     return Rate(statistics.median(rates), min(rates), max(rates))
 
 
@@ -128,8 +129,3 @@ def warmed(recipe: Recipe, vgg: nst.Vgg, *, usual: bool = True) -> Run:
     run = Run(content, style(), recipe, vgg)
     run.advance(WARM_STEPS)
     return run
-
-
-def no_time(setting: Setting, what: str) -> Finding | None:
-    """Says so when the part should be over by now."""
-    return Finding(what=what, state="left out", note="no time") if setting.left_s <= 0 else None

@@ -35,7 +35,9 @@ class Watched:
         self._obeyed_s: float | None = None
         self._began = 0.0
         self._reports: list[tuple[float, Report]] = []
+        self._cancel_after_s: float | None = None
         self._painter = Painter(device, self, self._report)
+        self._painter.warm_up()
 
     def attempt(self, task: Task, *, cancel_after_s: float | None = None) -> Made:
         """Paints it; with `cancel_after_s` it is cancelled that long after its first report."""
