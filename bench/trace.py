@@ -86,10 +86,10 @@ def count(recipe: Recipe, height: int, width: int, shortcuts: Shortcuts) -> Cost
             here = objective(content, [(style, 1.0)], recipe, size, TiledNetwork(network))
         state = State.start(torch.zeros(1, 3, height, width), size, recipe)
         gradient = torch.empty_like(state.picture)
-        weights, pace = torch.zeros(3), torch.zeros(2)
+        weights, numbers = torch.zeros(3), torch.zeros(2)
         with Counting() as counting:
             here.descent(state.picture, weights, gradient)
-            state.descend(gradient, pace, recipe)
+            state.step(gradient, numbers, recipe)
     return counting.cost()
 
 
