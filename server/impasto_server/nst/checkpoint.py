@@ -125,7 +125,7 @@ def _state(
 ) -> State:
     own = {name: tensor.to(device, copy=True) for name, tensor in checkpoint.tensors.items()}
     picture, kind = own["picture"], OPTIMISERS[recipe.optimiser]
-    optimiser, count = kind.of(own), int(checkpoint.meta.get("count", 0))
+    optimiser, count = kind.of(own, recipe), int(checkpoint.meta.get("count", 0))
     if optimiser is None:  # a run with another optimiser is gone on from
         optimiser, count = kind.start(picture, size, recipe), 0
     return State(scale, step_in_scale, count, picture, optimiser)
