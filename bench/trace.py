@@ -29,8 +29,8 @@ from torch.utils._pytree import tree_leaves
 from bench.report import Found, Row, at_most
 from impasto_server.nst import losses, pictures
 from impasto_server.nst.objective import objective
-from impasto_server.nst.run import State
 from impasto_server.nst.shortcuts import Shortcuts
+from impasto_server.nst.state import State
 from impasto_server.nst.tiled import TiledNetwork
 from impasto_server.nst.vgg import Network, Vgg
 from impasto_server.nst.weights import Convolution
@@ -86,10 +86,10 @@ def count(recipe: Recipe, height: int, width: int, shortcuts: Shortcuts) -> Cost
             here = objective(content, [(style, 1.0)], recipe, size, TiledNetwork(network))
         state = State.start(torch.zeros(1, 3, height, width), size, recipe)
         gradient = torch.empty_like(state.picture)
-        weights, pace = torch.zeros(3), torch.zeros(2)
+        weights, numbers = torch.zeros(3), torch.zeros(2)
         with Counting() as counting:
             here.descent(state.picture, weights, gradient)
-            state.descend(gradient, pace, recipe)
+            state.step(gradient, numbers, recipe)
     return counting.cost()
 
 

@@ -15,13 +15,13 @@ def test_a_scale_not_yet_reached_is_taken_to_cost_the_same_time_a_pixel() -> Non
     for _ in range(4):
         rate.made_step(1, 0.1)
     assert rate.steps_per_second == pytest.approx(10)
-    assert rate.seconds_left(4) == pytest.approx(6 * 0.1 + 5 * 0.4)
+    assert rate.seconds_left(4, 15) == pytest.approx(6 * 0.1 + 5 * 0.4)
 
 
 def test_the_first_step_of_a_scale_counts_only_until_the_second() -> None:
     rate = Rate(SCALES)
     rate.made_step(1, 5.0)
-    assert rate.seconds_left(1) > 40
+    assert rate.seconds_left(1, 15) > 40
     rate.made_step(1, 0.1)
     assert rate.steps_per_second == pytest.approx(10)
 
@@ -36,8 +36,8 @@ def test_the_rate_follows_a_change() -> None:
 def test_nothing_is_left_at_the_end() -> None:
     rate = Rate(SCALES)
     rate.made_step(2, 0.4)
-    assert rate.seconds_left(15) == 0
-    assert rate.seconds_left(14) == pytest.approx(0.4)
+    assert rate.seconds_left(15, 15) == 0
+    assert rate.seconds_left(14, 15) == pytest.approx(0.4)
 
 
 def test_a_fast_device_s_rate_is_a_mean_over_half_a_second() -> None:
@@ -46,3 +46,9 @@ def test_a_fast_device_s_rate_is_a_mean_over_half_a_second() -> None:
     for number in range(2000):
         rate.made_step(2, 0.02 if number % 100 == 99 else 0.001)
     assert rate.steps_per_second == pytest.approx(1000 / 1.19, rel=0.05)
+
+
+def test_a_run_that_is_going_to_settle_takes_no_longer_than_that() -> None:
+    rate = Rate(SCALES)
+    rate.made_step(2, 0.4)
+    assert rate.seconds_left(11, 13) == pytest.approx(2 * 0.4)

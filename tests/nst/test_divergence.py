@@ -44,7 +44,7 @@ def test_a_lost_picture_is_neither_kept_nor_written(
     steps = lost(content, style, recipe, vgg)
     next(steps), next(steps)
     third = next(steps)
-    assert not torch.isfinite(third._state.picture).all()
+    assert not torch.isfinite(third._picture).all()
     for taken in (third.checkpoint, third.last_checkpoint, third.rows):
         with pytest.raises(nst.DivergedError, match="lost at step 3"):
             taken()

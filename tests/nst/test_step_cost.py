@@ -13,10 +13,10 @@ from impasto_server.recipes import RECIPES
 @pytest.mark.parametrize(
     ("name", "size_px", "most_kernels", "most_gigabytes"),
     [
-        ("painterly", 512, 800, 2.4),
-        ("painterly", 2048, 960, 35.0),
-        ("classic", 512, 215, 3.7),
-        ("fast-classic", 512, 355, 2.8),
+        ("painterly", 512, 455, 2.2),
+        ("painterly", 2048, 625, 32.5),
+        ("classic", 512, 205, 3.7),
+        ("fast-classic", 512, 300, 2.8),
     ],
 )
 def test_a_step_costs_no_more_than_it_did(name: str, size_px: int, most_kernels: int, most_gigabytes: float) -> None:

@@ -1,5 +1,6 @@
 """Runs: their steps, steering, and taking them up again."""
 
+import itertools
 import json
 import math
 import re
@@ -197,7 +198,7 @@ def test_a_checkpoint_of_a_version_that_painted_otherwise_is_refused(
 ) -> None:
     checkpoint = next(nst.stylize(content, [(style, 1.0)], SMALL, vgg=vgg)).checkpoint()
     nst.check_recipe(checkpoint, SMALL)
-    monkeypatch.setattr("impasto_server.nst.run._EDITION", 3)
+    monkeypatch.setattr("impasto_server.nst.checkpoint._REVISION", 99)
     with pytest.raises(nst.CheckpointError, match="made with another recipe"):
         nst.check_recipe(checkpoint, SMALL)
 
@@ -332,3 +333,42 @@ def test_reduced_precision_ends_within_a_hundredth_of_float32(vgg: nst.Vgg, cont
             (seen,) = paint(content, style, one_more, vgg, begin_from=end)
             ends[precision] = seen.losses.total
         assert ends["fastest"] == pytest.approx(ends["exact"], rel=0.01), name
+
+
+SETTLING = replace(recipes.customise("fast-classic", {"size_px": 48}), settled_share=0.05, settled_over_steps=5)
+
+
+def test_a_run_ends_when_it_has_settled_and_says_about_when_that_will_be(
+    vgg: nst.Vgg, content: Tensor, style: Tensor
+) -> None:
+    seen = paint(content, style, SETTLING, vgg)
+    assert 10 < len(seen) < 100
+    assert seen[0].step.steps == SETTLING.steps
+    assert seen[-1].step.step == seen[-1].step.steps == len(seen)
+    totals = [each.losses.total for each in seen]
+    # The latest losses are still on their way when it is decided.
+    means = [sum(totals[end - 5 : end]) / 5 for end in (len(seen) - 1, len(seen) - 6)]
+    assert abs(means[0] - means[1]) <= 0.05 * means[1]
+    endless = nst.stylize(content, [(style, 1.0)], replace(SETTLING, settled_share=None), vgg=vgg)
+    *_, same = itertools.islice(endless, len(seen))
+    assert torch.equal(same.image(), seen[-1].image)
+
+
+def test_a_run_settles_at_the_same_step_wherever_it_is_taken_up(vgg: nst.Vgg, content: Tensor, style: Tensor) -> None:
+    whole = paint(content, style, SETTLING, vgg)
+    for cut in (1, 4, len(whole) // 2, len(whole) - 1):
+        rest = paint(content, style, SETTLING, vgg, resume=whole[cut - 1].checkpoint)
+        assert len(rest) == len(whole) - cut
+        assert torch.equal(rest[-1].image, whole[-1].image)
+    assert paint(content, style, SETTLING, vgg, resume=whole[-1].checkpoint) == []
+
+
+def test_steering_keeps_a_run_from_settling_on_what_was_before(vgg: nst.Vgg, content: Tensor, style: Tensor) -> None:
+    """The totals of two objectives are not compared, and there are two times five of the new one at least."""
+    plain = paint(content, style, SETTLING, vgg)
+    steering = {len(plain) - 2: nst.Steering(tv_weight=1.01 * SETTLING.tv_weight)}
+    seen = steered(nst.stylize(content, [(style, 1.0)], SETTLING, vgg=vgg), steering)
+    assert len(seen) >= len(plain) - 2 + 11
+    resumed = nst.stylize(content, [(style, 1.0)], SETTLING, vgg=vgg, resume=seen[len(plain) - 1].checkpoint)
+    rest = steered(resumed, {})
+    assert torch.equal(rest[-1].image, seen[-1].image)

@@ -51,6 +51,7 @@ class LocalWorker:
         self._hello: asyncio.Task[DeviceInfo] | None = None
         self._demand = PreviewDemand()
         self._cancelled = False
+        self._painting = False
         self._impatience: asyncio.TimerHandle | None = None
 
     @property
@@ -92,8 +93,9 @@ class LocalWorker:
         await self.ready()
         self._tell(self._demand)
         self._tell(task)
+        self._painting = True
         if self._cancelled:  # while the process was starting: a cancel counts for the task before it only
-            self._tell(Cancel())
+            self.cancel()
         ended = False
         try:
             while not ended:
@@ -103,6 +105,7 @@ class LocalWorker:
                     self._be_patient()
                 yield report
         finally:
+            self._painting = False
             self._be_patient()
             if not ended:  # the reader has gone, or the process has: nothing else may follow on this pipe
                 await self.stop()
@@ -117,6 +120,8 @@ class LocalWorker:
 
     def cancel(self) -> None:
         self._cancelled = True
+        if not self._painting:  # a start takes as long as it takes: libraries, the model, the self-check
+            return
         self._tell(Cancel())
         if self._impatience is None:
             self._impatience = asyncio.get_running_loop().call_later(CANCEL_PATIENCE_S, self._lose_patience)

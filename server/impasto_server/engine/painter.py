@@ -124,7 +124,7 @@ class Painter:
         whole = made == task.recipe.steps
         if not whole and not self._wishes.cancelled:
             for last in self._steps(task, content, tensor, scales, resume):
-                if self._wishes.cancelled and last.step < task.recipe.steps:
+                if self._wishes.cancelled and last.step < last.steps:
                     break
             else:
                 whole = True
@@ -184,7 +184,7 @@ class Painter:
             # From step to step, whatever else was done in between: a device goes on meanwhile.
             rate.made_step(step.scale, now - since)
             since = now
-            ends_scale = step.step == sum(scale.steps for scale in scales[: step.scale])
+            ends_scale = step.step in (step.steps, sum(scale.steps for scale in scales[: step.scale]))
             if step.ran_out_of_memory:
                 text = f"{self._device} ran out of memory; the picture is painted in tiles of {step.tile_px} px now."
                 self._report(Noticed("TILES_SMALLER", text))
@@ -317,7 +317,7 @@ def _progress(step: nst.Step, rate: Rate) -> Progressed:
         width_px=step.width_px,
         losses=Losses(losses.content, losses.style, losses.tv, losses.total),
         steps_per_second=rate.steps_per_second,
-        seconds_left=rate.seconds_left(step.step),
+        seconds_left=rate.seconds_left(step.step, step.steps),
     )
 
 

@@ -41,12 +41,12 @@ class Rate:
         """Recent rate at the present scale; 0 before the first step."""
         return len(self._recent) / self._recent_s if self._recent_s > 0 else 0.0
 
-    def seconds_left(self, step: int) -> float:
-        """Estimated time to the end after `step` steps of the whole run."""
+    def seconds_left(self, step: int, steps: int) -> float:
+        """Estimated time to the end after `step` of about `steps` steps of the whole run."""
         left, before = 0.0, 0
         for index, scale in enumerate(self._scales, start=1):
-            steps = max(0, before + scale.steps - max(step, before))
-            left += steps * self._step_s * self._pixels(index) / self._pixels(self._scale)
+            here = max(0, min(before + scale.steps, steps) - max(step, before))
+            left += here * self._step_s * self._pixels(index) / self._pixels(self._scale)
             before += scale.steps
         return left
 

@@ -3,7 +3,8 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from impasto_server.recipes import Recipe, Scale
 
 from . import pictures
+from .marks import Reading
 from .state import OPTIMISERS, State
 from .steering import Weights
 
@@ -30,28 +32,26 @@ class CheckpointError(ValueError):
     """A checkpoint that belongs to another run than the one it should resume."""
 
 
-class Restored(NamedTuple):
-    """What a checkpoint holds: the run between two steps, its weights, and its tiles' sides by scale."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """Where a run stands between two steps."""
 
     state: State
     weights: Weights
     tile_sides: tuple[int | None, ...]
+    """By scale. Rounding differs between one tiling and another: to the same picture leads the same one."""
+    losses: Reading
+    """Of the latest step."""
+    totals: tuple[float, ...]
+    """Of the steps before it, as many as `Convergence` goes by."""
 
 
-def frozen(
-    state: State,
-    weights: Weights,
-    recipe: Recipe,
-    tile_sides: Sequence[int | None],
-    *,
-    step: int,
-    whole: bool,
-    copy: bool,
-) -> Checkpoint:
+def frozen(standing: Standing, recipe: Recipe, *, step: int, whole: bool, copy: bool) -> Checkpoint:
     """A run after that many steps. `whole`: with all that going on exactly needs, not only beginning another run.
 
     Without `copy` the tensors are the run's own where that is on the CPU: good until the next step.
     """
+    state, weights = standing.state, standing.weights
     remembered = state.optimiser.tensors() if whole else state.optimiser.lasting()
     tensors = {"picture": state.picture, **remembered}
     return Checkpoint(
@@ -65,14 +65,15 @@ def frozen(
             "content_weight": weights.content,
             "style_weight": weights.style,
             "tv_weight": weights.tv,
-            # Rounding differs between one tiling and another: to the same picture leads the same one.
-            "tile_sides_px": ",".join(str(side or 0) for side in tile_sides),
+            "tile_sides_px": json.dumps(standing.tile_sides),
+            "losses": json.dumps(standing.losses.numbers()),
+            "totals": json.dumps(standing.totals),
         },
     )
 
 
-def restored(checkpoint: Checkpoint, recipe: Recipe, scales: tuple[Scale, ...], device: torch.device) -> Restored:
-    """The run that a checkpoint holds. Raises `CheckpointError` where recipe or sizes differ."""
+def restored(checkpoint: Checkpoint, recipe: Recipe, scales: tuple[Scale, ...], device: torch.device) -> Standing:
+    """Where the run of a checkpoint stands. Raises `CheckpointError` where recipe or sizes differ."""
     tensors, meta = checkpoint
     check_recipe(checkpoint, recipe)
     scale = int(meta["scale"])
@@ -83,10 +84,12 @@ def restored(checkpoint: Checkpoint, recipe: Recipe, scales: tuple[Scale, ...], 
             f"The checkpoint's picture is {found}, but this content is painted at {expected} in that scale; resume "
             "with the content the run began with."
         )
-    return Restored(
+    return Standing(
         _state(checkpoint, scale, int(meta["step_in_scale"]), scales[scale], recipe, device),
         Weights(float(meta["content_weight"]), float(meta["style_weight"]), float(meta["tv_weight"])),
-        tuple(int(side) or None for side in str(meta["tile_sides_px"]).split(",")),
+        tuple(json.loads(str(meta["tile_sides_px"]))),
+        Reading(torch.tensor(json.loads(str(meta["losses"])), dtype=torch.float64)),
+        tuple(json.loads(str(meta["totals"]))),
     )
 
 
@@ -122,7 +125,7 @@ def _state(
 ) -> State:
     own = {name: tensor.to(device, copy=True) for name, tensor in checkpoint.tensors.items()}
     picture, kind = own["picture"], OPTIMISERS[recipe.optimiser]
-    optimiser, count = kind.of(own), int(checkpoint.meta.get("count", 0))
+    optimiser, count = kind.of(own, recipe), int(checkpoint.meta.get("count", 0))
     if optimiser is None:  # a run with another optimiser is gone on from
         optimiser, count = kind.start(picture, size, recipe), 0
     return State(scale, step_in_scale, count, picture, optimiser)

@@ -1,6 +1,6 @@
 """What a run descends on at one scale: the losses of a picture against its content and its styles."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,14 +10,12 @@ from impasto_server.recipes import MINIMUM_SIDE_PX, Recipe, Scale
 
 from . import losses, pictures
 from .bands import bands
-from .losses import Content, Moments, RelativeStyle, Slope, TextbookStyle
+from .losses import Content, Moments, RelativeStyle, Slope, StyleLoss, TextbookStyle
 from .tiled import TiledNetwork, add_moments
 from .tiles import Tile
 
 Style = tuple[Tensor, float]
 """A picture, (3, H, W) RGB, floats in [0, 1] or uint8, and its weight among the styles."""
-
-StyleLoss = Callable[[Moments], tuple[Tensor, Slope]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +28,7 @@ class Objective:
 
     network: TiledNetwork
     content: Mapping[str, Content]
-    style: Mapping[str, StyleLoss]
+    style: StyleLoss
     content_share: float = 1.0
     style_share: float = 1.0
 
@@ -48,11 +46,8 @@ class Objective:
         moments: dict[str, Moments] = {}
         for tile in tiles:
             maps = self.network.forward(picture, tile, keep=len(tiles) == 1)
-            add_moments(moments, maps, self.style, tile, picture.dtype)
-        style, slopes = tv.new_zeros(()), {}
-        for layer, loss in self.style.items():
-            value, slopes[layer] = loss(moments[layer])
-            style += self.style_share * value
+            add_moments(moments, maps, self.style.layers, tile, picture.dtype)
+        style, slopes = self.style(moments, self.style_share * weights[1])
         content = tv.new_zeros(())
         for tile in tiles:
             if len(tiles) > 1:
@@ -62,7 +57,7 @@ class Objective:
             seen = self.network.network.backward(maps, pull, tile)
             gradient[..., tile.rows, tile.columns] += seen
             content += pull.content
-        return torch.stack((content, style, tv)) * weights
+        return torch.stack((content, self.style_share * style, tv)) * weights
 
 
 class _Pull:
@@ -70,9 +65,9 @@ class _Pull:
 
     def __init__(self, objective: Objective, slopes: Mapping[str, Slope], weights: Tensor, tile: Tile) -> None:
         self._objective = objective
-        weight, dtype = objective.style_share * weights[1], objective.network.network.dtype
         # In the network's own type, which the gradient is going to have anyway.
-        self._slopes = {layer: slope.times(weight).to(dtype) for layer, slope in slopes.items()}
+        dtype = objective.network.network.dtype
+        self._slopes = {layer: slope.affine(dtype) for layer, slope in slopes.items()}
         self._weights = weights
         self._tile = tile
         self.content = weights.new_zeros(())
@@ -83,7 +78,8 @@ class _Pull:
         for band in bands(features):
             here = features[..., band, :]
             if slope:
-                yield band, losses.as_maps(slope.at(losses.as_rows(here)), here)
+                matrix, vector = slope
+                yield band, losses.as_maps(torch.addmm(vector, losses.as_rows(here), matrix), here)
             if content and target is not None:
                 scale = self._objective.content_share * content.scale
                 apart = here.to(self._weights.dtype) - target[..., band, :]
@@ -112,12 +108,12 @@ def objective(
         return Objective(
             network,
             {layer: Content.textbook(seen[layer], dtype) for layer in recipe.content_layers},
-            {layer: TextbookStyle.like(blend) for layer, blend in blends.items()},
+            TextbookStyle.like(blends),
         )
     return Objective(
         network,
         {layer: Content.relative(seen[layer], dtype) for layer in recipe.content_layers},
-        {layer: RelativeStyle.like(blend) for layer, blend in blends.items()},
+        RelativeStyle.like(blends),
         content_share=1 / len(recipe.content_layers),
         style_share=1 / len(recipe.style_layers),
     )

@@ -32,7 +32,7 @@ class Recorder:
         self._recipe = recipe
         picture = state.picture
         self._gradient = torch.empty_like(picture)
-        self._terms, self._weights, self._pace = (picture.new_zeros(count) for count in (3, 3, 2))
+        self._terms, self._weights, self._numbers = (picture.new_zeros(count) for count in (3, 3, 2))
         self._known: Weights | None = None
         self._steps_made = 0
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -44,7 +44,7 @@ class Recorder:
         if weights != self._known:
             self._known = weights
             _fill(self._weights, (weights.content, weights.style, weights.tv))
-        _fill(self._pace, self._state.pace(self._recipe))
+        _fill(self._numbers, self._state.step_numbers(self._recipe))
         if self._is_to_be_recorded():
             self._record()
         if self._graph:
@@ -58,7 +58,7 @@ class Recorder:
     @torch.no_grad()
     def _make(self) -> None:
         terms = self._objective.descent(self._state.picture, self._weights, self._gradient)
-        self._state.descend(self._gradient, self._pace, self._recipe)
+        self._state.step(self._gradient, self._numbers, self._recipe)
         self._terms.copy_(terms)
 
     def _is_to_be_recorded(self) -> bool:

@@ -3,13 +3,15 @@
 import logging
 import math
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from impasto_server.recipes import Recipe, Scale, plan
 
-from .checkpoint import Checkpoint, begun_from, restored
+from .checkpoint import Checkpoint, Standing, begun_from, restored
+from .convergence import Convergence
 from .devices import try_every_kernel
 from .marks import Reading
 from .memory import is_out_of_memory, release
@@ -46,7 +48,8 @@ def stylize(
     tiles' sides for a device that has run out of memory before; without it they are the recipe's, the checkpoint's,
     or as large as free memory allows.
 
-    A device never has more than two steps to do: when a step comes, the one before it is done.
+    A device never has more than two steps to do: when a step comes, the one before it is done. A recipe with a
+    `settled_share` ends when its losses have settled, as the steps before the latest tell, on any device alike.
 
     Raises `ValueError` for tensors or weights that don't fit, `CheckpointError` for another run's checkpoint, and
     while painting `DivergedError` for a picture that isn't finite any more, or torch's own errors if not even the
@@ -56,89 +59,125 @@ def stylize(
     scales = plan(recipe, *content.shape[-2:])
     network = _network(recipe, vgg, content)
     if resume is not None:
-        state, weights, sides = restored(resume, recipe, scales, vgg.device)
-        tiles = TileSides(sides, scales, tile_px)
+        standing = restored(resume, recipe, scales, vgg.device)
+        state, weights, losses = standing.state, standing.weights, standing.losses
+        tiles = TileSides(standing.tile_sides, scales, tile_px)
+        convergence = Convergence(recipe, standing.totals)
     else:
-        weights = Weights.of(recipe)
+        weights, losses = Weights.of(recipe), None
         tiles = TileSides.fitting(scales, network, recipe, tile_px)
+        convergence = Convergence(recipe)
         if begin_from is not None:
             state = begun_from(begin_from, scales[0], recipe, vgg.device)
         else:
             state = State.start(_initial(content, recipe, scales[0], vgg.device), scales[0], recipe)
-    return _steps(content, styles, recipe, scales, vgg, network, state, _steered(state, weights, steering), tiles)
+    run = _Run(content, styles, recipe, scales, vgg, network, state, weights, tiles, convergence, losses)
+    run.steer(steering)
+    return run.steps()
 
 
-def _steered(state: State, weights: Weights, steering: Steering | None) -> Weights:
-    steered = weights.steered(steering)
-    if steered != weights:
-        state.optimiser.forget_slopes()
-    return steered
+@dataclass(slots=True, eq=False)
+class _Run:
+    """A run that is under way: what it paints, how, and where it stands."""
 
+    content: Tensor
+    styles: Sequence[Style]
+    recipe: Recipe
+    scales: tuple[Scale, ...]
+    vgg: Vgg
+    network: Network
+    state: State
+    weights: Weights
+    tiles: TileSides
+    convergence: Convergence
+    losses: Reading | None
+    """Of the latest step; not yet looked at."""
+    comparable: bool = field(init=False)
+    """Whether they are of the same objective as those of the next step."""
 
-def _steps(
-    content: Tensor,
-    styles: Sequence[Style],
-    recipe: Recipe,
-    scales: tuple[Scale, ...],
-    vgg: Vgg,
-    network: Network,
-    state: State,
-    weights: Weights,
-    tiles: TileSides,
-) -> Generator[Step, Steering | None, None]:
-    done = sum(scale.steps for scale in scales[: state.scale]) + state.step_in_scale
-    before: Reading | None = None
-    while done < recipe.steps:
-        size = scales[state.scale]
-        if state.step_in_scale == size.steps:
-            size = scales[state.scale + 1]
-            state = state.at_next_scale(size, recipe)
-        ran_out = False
-        recorder: Recorder | None = None
-        while state.step_in_scale < size.steps:
-            try:
-                if recorder is None:
-                    tiled = TiledNetwork(network, tiles[state.scale])
-                    try_every_kernel(vgg.device, repeats=size.steps * len(tiled.pieces(state.picture)))
-                    here = objective(content, styles, recipe, size, tiled)
-                    recorder = Recorder(state, here, recipe, recorded=vgg.shortcuts.recorded)
-                reading = recorder.step(weights)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or not tiles.shrink(state.scale):
-                    raise
-                recorder = None
-            if recorder is None:  # outside of the except clause, whose traceback keeps everything alive
-                ran_out = True
-                release(network.device)
-                log.warning("out of memory: going on in tiles of %s px", tiles[state.scale])
-                continue
-            done += 1
-            if before is not None:
-                _check_finite(before, done - 1)
-            before = reading
-            steering = yield Step(
-                scale=state.scale + 1,
-                scales=len(scales),
-                step=done,
-                steps=recipe.steps,
-                height_px=size.height_px,
-                width_px=size.width_px,
-                tile_px=tiles[state.scale],
-                ran_out_of_memory=ran_out,
-                _reading=reading,
-                _state=state,
-                _weights=weights,
-                _recipe=recipe,
-                _tile_sides=tiles.all(),
-            )
+    def __post_init__(self) -> None:
+        self.comparable = self._in_last_scale
+
+    def steps(self) -> Generator[Step, Steering | None, None]:
+        done = sum(scale.steps for scale in self.scales[: self.state.scale]) + self.state.step_in_scale
+        while done < self.recipe.steps and not self.convergence.settled:
+            if self.state.step_in_scale == self._size.steps:
+                self.state = self.state.at_next_scale(self.scales[self.state.scale + 1], self.recipe)
+                self.comparable = False
+            recorder: Recorder | None = None
             ran_out = False
-            weights = _steered(state, weights, steering)
+            while self.state.step_in_scale < self._size.steps and not self.convergence.settled:
+                try:
+                    recorder = recorder or self._recorder()
+                    reading = recorder.step(self.weights)
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error) or not self.tiles.shrink(self.state.scale):
+                        raise
+                    recorder = None
+                if recorder is None:  # outside of the except clause, whose traceback keeps everything alive
+                    ran_out = True
+                    release(self.vgg.device)
+                    log.warning("out of memory: going on in tiles of %s px", self.tiles[self.state.scale])
+                    continue
+                done += 1
+                self._look_at_losses(done - 1)
+                self.losses, self.comparable = reading, self._in_last_scale
+                steering = yield self._step(done, reading, ran_out=ran_out)
+                ran_out = False
+                self.steer(steering)
 
+    def steer(self, steering: Steering | None) -> None:
+        """From the next step on."""
+        steered = self.weights.steered(steering)
+        if steered != self.weights:
+            self.weights = steered
+            self.state.optimiser.forget_slopes()
+            self.convergence.forget()
+            self.comparable = False
 
-def _check_finite(reading: Reading, step: int) -> None:
-    """Waits for a step. Total variation looks at every pixel: its losses tell of the whole picture before it."""
-    if not math.isfinite(sum(reading.numbers())):
-        raise DivergedError(step - 1)
+    @property
+    def _size(self) -> Scale:
+        return self.scales[self.state.scale]
+
+    def _recorder(self) -> Recorder:
+        tiled = TiledNetwork(self.network, self.tiles[self.state.scale])
+        try_every_kernel(self.vgg.device, repeats=self._size.steps * len(tiled.pieces(self.state.picture)))
+        here = objective(self.content, self.styles, self.recipe, self._size, tiled)
+        return Recorder(self.state, here, self.recipe, recorded=self.vgg.shortcuts.recorded)
+
+    @property
+    def _in_last_scale(self) -> bool:
+        return self.state.scale == len(self.scales) - 1
+
+    def _look_at_losses(self, step: int) -> None:
+        """Waits for the step before the one that was just asked for, and learns how it went.
+
+        Total variation looks at every pixel: a step's losses tell of the whole picture that it began with.
+        """
+        if self.losses is None:
+            return
+        total = sum(self.losses.numbers())
+        if not math.isfinite(total):
+            raise DivergedError(step - 1)
+        if self.comparable:
+            self.convergence.take(total)
+
+    def _step(self, done: int, losses: Reading, *, ran_out: bool) -> Step:
+        left = self.recipe.steps - done
+        if self._in_last_scale:
+            left = self.convergence.steps_left(self.state.step_in_scale, self._size.steps)
+        return Step(
+            scale=self.state.scale + 1,
+            scales=len(self.scales),
+            step=done,
+            steps=done + left,
+            height_px=self._size.height_px,
+            width_px=self._size.width_px,
+            tile_px=self.tiles[self.state.scale],
+            ran_out_of_memory=ran_out,
+            _recipe=self.recipe,
+            _standing=Standing(self.state, self.weights, self.tiles.all(), losses, self.convergence.totals),
+        )
 
 
 def _network(recipe: Recipe, vgg: Vgg, content: Tensor) -> Network:

@@ -1,6 +1,6 @@
 """What a step shows of its run: where it stands, its losses, the picture so far."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,10 +9,8 @@ from torch import Tensor
 from impasto_server.recipes import Recipe
 
 from . import pictures
-from .checkpoint import Checkpoint, frozen
-from .marks import Mark, Reading, beside, mark
-from .state import State
-from .steering import Weights
+from .checkpoint import Checkpoint, Standing, frozen
+from .marks import Mark, beside, mark
 
 
 class DivergedError(ArithmeticError):
@@ -48,30 +46,28 @@ class Step:
     step: int
     """From 1, of `steps`, over the whole run."""
     steps: int
+    """About how many it will be: no more than the recipe's, and fewer where the run ends when it has settled."""
     height_px: int
     width_px: int
     tile_px: int | None
     """Longest side of the tiles it was painted in; None: in one piece."""
     ran_out_of_memory: bool
     """Whether that is less than before, because the device had no room for more."""
-    _reading: Reading
-    _state: State
-    _weights: Weights
     _recipe: Recipe
-    _tile_sides: Sequence[int | None]
+    _standing: Standing
 
     def losses(self) -> Losses:
         """The weighted losses of the picture that this step started from. Waits for the step."""
-        content, style, tv = self._reading.numbers()
+        content, style, tv = self._standing.losses.numbers()
         return Losses(content, style, tv, content + style + tv)
 
     def image(self) -> Tensor:
         """The picture so far, uint8 (height_px, width_px, 3) RGB on the CPU. Waits for the step."""
-        return pictures.shown(self._state.picture, down=self._recipe.rounds_down)
+        return pictures.shown(self._picture, down=self._recipe.rounds_down)
 
     def look(self, max_size_px: int) -> "Look":
         """The picture so far, or a smaller copy of it whose long side is still `max_size_px` or more; stays."""
-        return Look(pictures.shrunk(self._state.picture, max_size_px))
+        return Look(pictures.shrunk(self._picture, max_size_px))
 
     def rows(self, bits: int = 8) -> Iterator[Tensor]:
         """The picture so far as bands of rows (rows, width_px, 3), uint8 or for 16 bits uint16, on the CPU.
@@ -79,7 +75,7 @@ class Step:
         Raises `DivergedError` if it isn't finite.
         """
         self._check()
-        return pictures.rows_shown(self._state.picture, bits, down=self._recipe.rounds_down)
+        return pictures.rows_shown(self._picture, bits, down=self._recipe.rounds_down)
 
     def checkpoint(self, *, copy: bool = True) -> Checkpoint:
         """What `stylize(…, resume=…)` needs to go on exactly from here. Waits for the step.
@@ -97,11 +93,14 @@ class Step:
 
     def _frozen(self, *, whole: bool, copy: bool) -> Checkpoint:
         self._check()
-        sides = self._tile_sides
-        return frozen(self._state, self._weights, self._recipe, sides, step=self.step, whole=whole, copy=copy)
+        return frozen(self._standing, self._recipe, step=self.step, whole=whole, copy=copy)
+
+    @property
+    def _picture(self) -> Tensor:
+        return self._standing.state.picture
 
     def _check(self) -> None:
-        if not all(torch.isfinite(end) for end in self._state.picture.aminmax()):
+        if not all(torch.isfinite(end) for end in self._picture.aminmax()):
             raise DivergedError(self.step)
 
 

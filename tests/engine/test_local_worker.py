@@ -1,7 +1,8 @@
-"""A GPU error that stays with its process: the process ends, and the next one goes on."""
+"""Worker processes: one whose device is lost ends, and one that starts is waited for."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 from skimage import data
 
 from impasto_server import recipes
-from impasto_server.engine import Finished, LocalEngine, Task, WorkerDied
+from impasto_server.engine import Finished, LocalEngine, Task, WorkerDied, local
 
 # Imported by the worker's Python at its start: while the file is there its device is beyond help, as after an illegal
 # memory access, and whatever it is asked raises.
@@ -34,8 +35,39 @@ if any("engine.worker" in argument for argument in sys.orig_argv):
 """
 
 
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    Image.fromarray(data.coffee()[::8, ::8]).save(tmp_path / "photo.png")
+    return Task(
+        content=tmp_path / "photo.png",
+        styles=((tmp_path / "photo.png", 1.0),),
+        recipe=recipes.customise("draft", {"size_px": 48, "steps": 4, "coarsest_px": 48}),
+        output=tmp_path / "painting.png",
+        checkpoint=tmp_path / "job.checkpoint",
+    )
+
+
+async def test_a_cancel_does_not_kill_a_worker_that_is_still_starting(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However short the patience with one that paints."""
+    monkeypatch.setattr(local, "CANCEL_PATIENCE_S", 1.0)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    engine = LocalEngine(["cpu"])
+    await engine.start()
+    try:
+        (worker,) = engine.workers
+        reports = worker.run(task)
+        first = asyncio.ensure_future(anext(reports))
+        await asyncio.sleep(0)
+        worker.cancel()
+        assert await first == Finished(0, partial=True)
+    finally:
+        await engine.stop()
+
+
 async def test_a_process_whose_device_is_lost_ends_and_the_next_one_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flag = tmp_path / "broken"
     (tmp_path / "site").mkdir()
@@ -43,14 +75,6 @@ async def test_a_process_whose_device_is_lost_ends_and_the_next_one_goes_on(
     paths = [str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    Image.fromarray(data.coffee()[::8, ::8]).save(tmp_path / "photo.png")
-    task = Task(
-        content=tmp_path / "photo.png",
-        styles=((tmp_path / "photo.png", 1.0),),
-        recipe=recipes.customise("draft", {"size_px": 48, "steps": 4, "coarsest_px": 48}),
-        output=tmp_path / "painting.png",
-        checkpoint=tmp_path / "job.checkpoint",
-    )
     engine = LocalEngine(["cpu"])
     await engine.start()
     try:
