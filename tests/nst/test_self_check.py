@@ -77,3 +77,23 @@ def test_a_lack_of_memory_is_not_held_against_a_shortcut(reduced: nst.Vgg, monke
     monkeypatch.setattr(self_check, "stylize", painting)
     with pytest.raises(torch.OutOfMemoryError):
         nst.check_shortcuts(reduced)
+
+
+def test_a_shortcut_that_costs_the_process_its_device_is_not_just_left_out(
+    reduced: nst.Vgg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stylize, tried = self_check.stylize, []
+
+    def painting(*arguments: Any, vgg: nst.Vgg) -> Any:
+        if vgg.shortcuts.fused:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return stylize(*arguments, vgg=vgg)
+
+    monkeypatch.setattr(self_check, "stylize", painting)
+    monkeypatch.setattr(self_check, "is_alive", lambda _: False)
+    with pytest.raises(nst.DeviceLostError, match="illegal memory access"):
+        nst.check_shortcuts(reduced, trying=tried.append)
+    assert tried == ["all"]
+    trusted, notices = nst.check_shortcuts(reduced, deadly=["all", "fused"])
+    assert trusted == Shortcuts(reduced=torch.bfloat16)
+    assert notices == ("cpu goes without fused convolutions: a worker died of it.",)

@@ -14,7 +14,7 @@ from typing import Any
 
 from .abc import DeviceInfo, Failed, Finished, PreviewDemand, Report, Steer, Task, WorkerDied
 from .environment import PAINTING
-from .pipe import DEVICE_LOST, Cancel, Command, Hello, NoDevice, Ready, pack, receive
+from .pipe import DEVICE_LOST, Cancel, Command, Hello, NoDevice, Ready, Trying, pack, receive
 
 # A worker that hasn't ended its run this long after a cancel is killed; another goes on from the checkpoint.
 CANCEL_PATIENCE_S = 5.0
@@ -52,6 +52,8 @@ class LocalWorker:
         self._demand = PreviewDemand()
         self._cancelled = False
         self._painting = False
+        self._trying = ""
+        self._deadly: set[str] = set()
         self._impatience: asyncio.TimerHandle | None = None
 
     @property
@@ -62,18 +64,22 @@ class LocalWorker:
         """Starts the process unless it runs."""
         if self._process and self._process.returncode is None:
             return
+        await self._start_process()
+        self._hello = asyncio.create_task(self._greet(), name=f"hello {self.asked_for}")
+        # Nobody may be waiting yet; whoever calls ready() or run() is told.
+        self._hello.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _start_process(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             f"{__package__}.worker",
             self.asked_for,
+            *sorted(self._deadly),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**PAINTING, **os.environ},
         )
-        self._hello = asyncio.create_task(self._greet(), name=f"hello {self.asked_for}")
-        # Nobody may be waiting yet; whoever calls ready() or run() is told.
-        self._hello.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def stop(self) -> None:
         if self._hello:
@@ -144,25 +150,41 @@ class LocalWorker:
                 self._process.stdin.write(pack(command))
 
     async def _greet(self) -> DeviceInfo:
+        """Waits until the process is ready. One that dies of a shortcut is started again, to go without it."""
+        while True:
+            self._trying = ""
+            try:
+                return await self._get_ready(await self._meet())
+            except WorkerDied as death:
+                if not self._trying or self._trying in self._deadly:
+                    raise
+                log.warning("%s while it tried shortcuts (%s): it is started again", death, self._trying)
+                self._deadly.add(self._trying)
+            await self._start_process()
+
+    async def _meet(self) -> DeviceInfo:
         match await self._receive():
             case Hello(device):
                 self._info = device
                 log.info("worker %s: %s (%s)", self.asked_for, device.name, device.description)
-                return await self._get_ready(device)
+                return device
             case NoDevice(message):
                 raise WorkerDied(message)
             case other:
                 raise WorkerDied(f"worker {self.asked_for} began with {other!r}")
 
     async def _get_ready(self, device: DeviceInfo) -> DeviceInfo:
-        match await self._receive():
-            case Ready(notices):
-                self._info = replace(device, notices=notices)
-                return self._info
-            case NoDevice(message):
-                raise WorkerDied(message)
-            case other:
-                raise WorkerDied(f"worker {self.asked_for} got ready with {other!r}")
+        while True:
+            match await self._receive():
+                case Trying(shortcut):
+                    self._trying = shortcut
+                case Ready(notices):
+                    self._info = replace(device, notices=notices)
+                    return self._info
+                case NoDevice(message):
+                    raise WorkerDied(message)
+                case other:
+                    raise WorkerDied(f"worker {self.asked_for} got ready with {other!r}")
 
     async def _receive(self) -> Any:
         assert self._process and self._process.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -75,9 +75,13 @@ class Painter:
         self._vgg: tuple[tuple[str, bool], nst.Vgg] | None = None
         self._shortcuts: nst.Shortcuts | None = None
 
-    def warm_up(self) -> Sequence[str]:
-        """Loads the default recipe's network and finds out what the device is trusted with; says what it isn't."""
-        self._shortcuts, notices = nst.check_shortcuts(self.load(recipes.RECIPES[recipes.DEFAULT_RECIPE]))
+    def warm_up(self, trying: Callable[[str], None], deadly: Collection[str]) -> Sequence[str]:
+        """Loads the default recipe's network and finds out what the device is trusted with; says what it isn't.
+
+        `trying` and `deadly` as in `nst.check_shortcuts`.
+        """
+        vgg = self.load(recipes.RECIPES[recipes.DEFAULT_RECIPE])
+        self._shortcuts, notices = nst.check_shortcuts(vgg, trying=trying, deadly=deadly)
         return notices
 
     def load(self, recipe: recipes.Recipe) -> nst.Vgg:

@@ -28,8 +28,15 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
+class Trying:
+    """The worker is about to try one of its device's shortcuts. If it is never heard of again, that was why."""
+
+    shortcut: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
-    """The worker's second message: from now on it paints. `notices` say what its device isn't trusted with."""
+    """The worker's last message before its reports. `notices` say what its device isn't trusted with."""
 
     notices: tuple[str, ...]
 
@@ -47,7 +54,7 @@ class Cancel:
 
 
 Command = Task | Steer | PreviewDemand | Cancel
-Message = Hello | Ready | NoDevice | Report
+Message = Hello | Trying | Ready | NoDevice | Report
 
 
 def pack(message: object) -> bytes:

@@ -1,7 +1,8 @@
 """The worker process: owns one device and its model, and paints one task at a time.
 
-Started as `python -m impasto_server.engine.worker DEVICE` with a pipe on stdin and stdout (engine/pipe.py).
-It ends when its stdin does, so it never outlives the front door.
+Started as `python -m impasto_server.engine.worker DEVICE [SHORTCUT …]`; the shortcuts are those that workers on this
+device have died of. There is a pipe on stdin and stdout (engine/pipe.py). It ends when its stdin does, so it never
+outlives the front door.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from impasto_server import nst
 
 from .abc import DeviceInfo, PreviewDemand, Steer, Task
 from .painter import Painter
-from .pipe import DEVICE_LOST, BlockingPipe, Cancel, Hello, Message, NoDevice, Ready
+from .pipe import DEVICE_LOST, BlockingPipe, Cancel, Hello, Message, NoDevice, Ready, Trying
 
 AUTOMATIC = "auto"
 
@@ -94,7 +95,9 @@ def main() -> NoReturn:
     nst.set_up(device)
     painter = Painter(device, inbox, report)
     try:
-        notices = painter.warm_up()
+        notices = painter.warm_up(lambda shortcut: report(Trying(shortcut)), deadly=sys.argv[2:])
+    except nst.DeviceLostError as error:
+        _leave(error)
     except (nst.WeightsError, RuntimeError) as error:
         log.exception("%s can't paint", device)
         pipe.send(NoDevice(f"{device} can't paint: {error}"))
@@ -105,10 +108,13 @@ def main() -> NoReturn:
         try:
             report(painter.attempt(task))
         except nst.DeviceLostError as error:
-            # Some errors of a GPU stay with the process: its next job would fail as this one did. Another process
-            # goes on from the checkpoint. An orderly exit would wait for the device.
-            log.critical("%s", error, exc_info=True)
-            os._exit(DEVICE_LOST)
+            _leave(error)
+
+
+def _leave(error: nst.DeviceLostError) -> NoReturn:
+    """Some errors of a GPU stay with the process: what it did next would fail as this did. Another process goes on."""
+    log.critical("%s", error, exc_info=error)
+    os._exit(DEVICE_LOST)  # an orderly exit would wait for the device
 
 
 if __name__ == "__main__":

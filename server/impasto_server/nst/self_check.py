@@ -5,7 +5,7 @@ The device is warm afterwards: its libraries are loaded, and our kernels are bui
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from impasto_server.recipes import RECIPES, Recipe
 
+from .devices import DeviceLostError, is_alive
 from .memory import is_out_of_memory
 from .pictures import denormalised, normalised
 from .run import stylize
@@ -61,23 +62,38 @@ class _Picture:
     painted: Tensor
 
 
-def check_shortcuts(vgg: Vgg) -> tuple[Shortcuts, tuple[str, ...]]:
+ALL_AT_ONCE = "all"
+"""What is tried first; only where that goes wrong, one shortcut after the other."""
+
+
+def check_shortcuts(
+    vgg: Vgg, *, trying: Callable[[str], None] = lambda _: None, deadly: Collection[str] = ()
+) -> tuple[Shortcuts, tuple[str, ...]]:
     """Those of the network's shortcuts that agree with plain kernels on its device, and a sentence on each other one.
 
-    Raises what torch raises if the device can't paint with plain kernels either.
+    `trying` is told the name of each before it is tried: what goes wrong may take the process with it. `deadly` are
+    those that did: they aren't tried again. Raises what torch raises if the device can't paint with plain kernels
+    either, and `DeviceLostError` if a shortcut cost the process its device.
     """
     wanted = vgg.shortcuts
     steps = _STEPS_RECORDED if wanted.recorded else _STEPS
     recipes = [replace(recipe, steps=steps) for recipe in _RECIPES]
     truths = [_Picture(recipe, _painted(vgg, NO_SHORTCUTS, recipe)) for recipe in recipes]
-    if not _complaint(vgg, wanted, truths):
-        return wanted, ()
+    if ALL_AT_ONCE not in deadly:
+        trying(ALL_AT_ONCE)
+        if not _complaint(vgg, wanted, truths):
+            return wanted, ()
     trusted, notices = NO_SHORTCUTS, []
     for field, name in _NAMES.items():
         further = replace(trusted, **{field: getattr(wanted, field)})
         if further == trusted:
             continue
-        if complaint := _complaint(vgg, further, truths):
+        if field in deadly:
+            complaint = "a worker died of it"
+        else:
+            trying(field)
+            complaint = _complaint(vgg, further, truths)
+        if complaint:
             notices.append(f"{vgg.device} goes without {name}: {complaint}.")
             log.warning(notices[-1])
         else:
@@ -94,6 +110,8 @@ def _complaint(vgg: Vgg, shortcuts: Shortcuts, truths: Sequence[_Picture]) -> st
             # Plain kernels have just worked, so this is the shortcuts' fault, whatever it is; but for a lack of memory.
             if is_out_of_memory(error):
                 raise
+            if not is_alive(vgg.device):
+                raise DeviceLostError(f"{vgg.device} is lost to this process: {error}") from error
             return f"{type(error).__name__}: {error}".splitlines()[0]
         come = (truth.painted - _begun()).square().mean().sqrt()
         apart = float((painted - truth.painted).square().mean().sqrt() / come)
