@@ -6,7 +6,8 @@ shapes. Gram matrices, ReLUs, pooling, borders, losses and the optimiser count a
 of reach for direct convolution (Winograd's would exceed it). For float32 the rate is sgemm's, else bfloat16's, both
 measured in the same run: before and after each slice of steps, as clocks and neighbours change. A share is the median
 over the slices. Copy bandwidth is there to explain, not to compare: at small channel counts a convolution is limited by
-memory, not by arithmetic.
+memory, not by arithmetic. Pictures are painted in one piece: the limit knows of no tiles, which compute everything
+twice (`bench.tiles` says what they cost).
 
 Noise: a slice lasts about a second; other processes on the same cores hit steps and products alike, but not equally.
 """
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 import torch
 
 from bench.limits import Limits
+from bench.memory import UNTILED_PX
 from bench.ours import Run
 from bench.pictures import filled, painting, photo
 from bench.report import Chart, Found, Line, Row, at_least
@@ -79,7 +81,7 @@ def _cases(names: Sequence[str], reduced: torch.dtype) -> Iterator[Recipe]:
         if name not in RECIPES:
             print(f"  NOTICE: there is no recipe {name} here; it is left out", flush=True)
             continue
-        recipe = customise(name, {"size_px": 512, "steps": 10_000}).at_one_scale()
+        recipe = customise(name, {"size_px": 512, "steps": 10_000, "tile_px": UNTILED_PX}).at_one_scale()
         yield recipe
         if name == "classic" and reduced != torch.float32:
             yield dataclasses.replace(recipe, precision="fastest")

@@ -73,7 +73,7 @@ def try_every_kernel(device: torch.device, *, repeats: int) -> None:
         torch.backends.cudnn.benchmark = repeats >= _REPEATS_THAT_PAY
 
 
-_REPEATS_THAT_PAY = 400
+_REPEATS_THAT_PAY = 500
 
 
 def fastest_precision(device: torch.device) -> torch.dtype:
