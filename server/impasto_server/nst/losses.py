@@ -216,16 +216,16 @@ class RelativeBatch:
     def __call__(self, style: Sequence[Moments], weight: Tensor) -> tuple[Tensor, list[Slope]]:
         """The values (L), and the slopes of `weight` times them."""
         mean, covariance, second_moment = _stacked(style)
-        product = self.root.mT @ covariance @ self.root
+        product = torch.bmm(torch.bmm(self.root.mT, covariance), self.root)
         # Of a plain picture a covariance is what rounding left of a difference, and may be negative.
         product.diagonal(dim1=1, dim2=2).addcmul_(self.noise, second_moment[:, None])
         common, inverse = roots_of(product)
         apart = mean - self.mean
         distance = apart.square().sum(1) + _traces(covariance) - 2 * _traces(common) + self.offset
         share = (weight / self.size)[:, None]
-        by_covariance = (self.root @ inverse.mul_(-share[:, None])) @ self.root.mT
+        by_covariance = torch.bmm(torch.bmm(self.root, inverse.mul_(-share[:, None])), self.root.mT)
         by_covariance.diagonal(dim1=1, dim2=2).add_(share)
-        by_mean = 2 * (share * apart - (by_covariance @ mean[..., None])[..., 0])
+        by_mean = 2 * (share * apart - torch.bmm(by_covariance, mean[..., None])[..., 0])
         return distance / self.size, [
             Slope(first[: len(each.first)], second[: len(each.first), : len(each.first)], each.positions)
             for first, second, each in zip(by_mean, by_covariance, style, strict=True)
