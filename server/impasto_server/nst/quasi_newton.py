@@ -112,14 +112,13 @@ class QuasiNewton:
         torch.dot(fall, straight, out=by_age[1, 1, -1])
 
         curve = _curve(self.products, self.gamma, by_age, _LEAST_COSINE * slope.numel() ** 0.5 * self.lengths[-1])
-        by_fall = curve.shares[1, -1].clone()
-        curve.shares[1, -1].zero_()  # where its fall belongs lies the last slope yet
         shares = torch.empty_like(curve.shares).index_copy_(1, order, curve.shares)
-        step = fall.mul_(by_fall).addmv_(rows.T, shares.flatten()).addcmul_(straight, curve.gamma)
+        shares[1].index_fill_(0, newest, 0)  # where the newest fall belongs lies the last slope yet
+        step = fall.mul_(curve.shares[1, -1]).addmv_(rows.T, shares.flatten()).addcmul_(straight, curve.gamma)
         length = (torch.dot(step, step) / slope.numel()).sqrt_().clamp_min_(torch.finfo(step.dtype).tiny ** 0.5)
         wanted = torch.where(curve.known, length, self.lengths[-1]).minimum(longest)
         step = step.mul_(wanted / length).view_as(slope)
-        products, lengths = curve.products.roll((-1, -1), (1, 2)), torch.cat((self.lengths[1:], wanted[None]))
+        lengths = torch.cat((self.lengths[1:], wanted[None]))
 
         parts = [(spectrum.EVERYWHERE, step)] if self.gain is None else spectrum.filtered(step, self.gain)
         for place, part in parts:
@@ -127,7 +126,7 @@ class QuasiNewton:
         falls.index_add_(0, newest, slope, alpha=-1)
         falls.index_copy_(0, here, slope)
         steps.index_copy_(0, here, step)
-        self.products.copy_(products)
+        self.products.copy_(curve.products)
         self.lengths.copy_(lengths)
         self.gamma.copy_(curve.gamma)
 
@@ -146,7 +145,7 @@ def _curve(products: Tensor, gamma: Tensor, by_age: Tensor, least: Tensor) -> _C
     falls, oldest first; a pair counts whose steps and falls multiply to `least` times the fall's size. The names of the
     paper: S for steps, Y for falls, R and D of Sᵀ Y, γ.
     """
-    inverse_r, y_y = products = products.clone()
+    inverse_r, y_y = products = products.roll((-1, -1), (1, 2))  # the newest pair takes the oldest one's place
     s_by_y, y_by_y = by_age[0, :, -1]
     torch.mul(y_by_y, s_by_y > least * y_by_y.sqrt(), out=y_y[-1, -1])
     counts = y_y.diagonal() > 0
