@@ -1,5 +1,7 @@
 """What a step costs a GPU, counted without one: a change that adds kernels or bytes has to say so here."""
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,14 +11,16 @@ from bench.trace import ALL_SHORTCUTS, PROPORTIONS, Counting, count
 from impasto_server.nst import losses
 from impasto_server.recipes import RECIPES
 
+pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="counts our own kernels, which need Triton")
+
 
 @pytest.mark.parametrize(
     ("name", "size_px", "most_kernels", "most_gigabytes"),
     [
-        ("painterly", 512, 455, 2.2),
-        ("painterly", 2048, 625, 32.5),
-        ("classic", 512, 205, 3.7),
-        ("fast-classic", 512, 300, 2.8),
+        ("painterly", 512, 440, 2.15),
+        ("painterly", 2048, 610, 31.5),
+        ("classic", 512, 185, 3.6),
+        ("fast-classic", 512, 260, 2.45),
     ],
 )
 def test_a_step_costs_no_more_than_it_did(name: str, size_px: int, most_kernels: int, most_gigabytes: float) -> None:
@@ -27,7 +31,7 @@ def test_a_step_costs_no_more_than_it_did(name: str, size_px: int, most_kernels:
 
 
 def test_a_step_that_waits_for_the_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def waiting(picture: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
+    def waiting(picture: Tensor, *others: object) -> Tensor:
         return picture.new_tensor(float(picture.sum()))
 
     monkeypatch.setattr(losses, "total_variation", waiting)

@@ -16,6 +16,7 @@ from torch import Tensor
 from .bands import bands
 from .products import sums
 from .roots import roots_of
+from .shortcuts import NO_SHORTCUTS, Shortcuts
 
 _TINY = 1e-8
 
@@ -215,16 +216,16 @@ class RelativeBatch:
     def __call__(self, style: Sequence[Moments], weight: Tensor) -> tuple[Tensor, list[Slope]]:
         """The values (L), and the slopes of `weight` times them."""
         mean, covariance, second_moment = _stacked(style)
-        product = self.root.mT @ covariance @ self.root
+        product = torch.bmm(torch.bmm(self.root.mT, covariance), self.root)
         # Of a plain picture a covariance is what rounding left of a difference, and may be negative.
         product.diagonal(dim1=1, dim2=2).addcmul_(self.noise, second_moment[:, None])
         common, inverse = roots_of(product)
         apart = mean - self.mean
         distance = apart.square().sum(1) + _traces(covariance) - 2 * _traces(common) + self.offset
         share = (weight / self.size)[:, None]
-        by_covariance = (self.root @ inverse.mul_(-share[:, None])) @ self.root.mT
+        by_covariance = torch.bmm(torch.bmm(self.root, inverse.mul_(-share[:, None])), self.root.mT)
         by_covariance.diagonal(dim1=1, dim2=2).add_(share)
-        by_mean = 2 * (share * apart - (by_covariance @ mean[..., None])[..., 0])
+        by_mean = 2 * (share * apart - torch.bmm(by_covariance, mean[..., None])[..., 0])
         return distance / self.size, [
             Slope(first[: len(each.first)], second[: len(each.first), : len(each.first)], each.positions)
             for first, second, each in zip(by_mean, by_covariance, style, strict=True)
@@ -287,26 +288,31 @@ class Content:
         return cls(target, 1 / (variance + _TINY * target.numel()))
 
 
-def total_variation(picture: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
+def total_variation(picture: Tensor, weight: Tensor, gradient: Tensor, shortcuts: Shortcuts = NO_SHORTCUTS) -> Tensor:
     """Half the mean absolute differences of vertical and of horizontal neighbours (Mahendran & Vedaldi 2015).
 
     Of a picture (1, 3, H, W). Adds `weight` times its gradient to `gradient`; the value comes without the weight.
     """
-    value = torch.zeros((), dtype=picture.dtype, device=picture.device)
+    if shortcuts.own_kernels:
+        from .kernels import variation  # needs Triton
+
+        return variation.total_variation(picture, weight, gradient)
+    values = []
     height, width = picture.shape[-2:]
     for axis, count in ((-2, (height - 1) * width), (-1, height * (width - 1))):
-        scale = 0.5 / (picture.shape[1] * max(1, count))
+        if not count:
+            continue
+        scale = 0.5 / (picture.shape[1] * count)
+        push = scale * weight
         for band in bands(picture):
             # A vertical difference belongs to the band of its upper pixel.
             rows = slice(band.start, min(band.stop + 1, height)) if axis == -2 else band
-            part = picture[..., rows, :]
+            part, target = picture[..., rows, :], gradient[..., rows, :]
             length = part.shape[axis] - 1
             if length < 1:
                 continue
             difference = part.narrow(axis, 1, length) - part.narrow(axis, 0, length)
-            value += scale * difference.abs().sum()
-            push = difference.sign_().mul_(scale * weight)
-            target = gradient[..., rows, :]
-            target.narrow(axis, 1, length).add_(push)
-            target.narrow(axis, 0, length).sub_(push)
-    return value
+            values.append(scale * torch.linalg.vector_norm(difference, ord=1))
+            target.narrow(axis, 1, length).addcmul_(difference.sign_(), push)
+            target.narrow(axis, 0, length).addcmul_(difference, push, value=-1)
+    return torch.stack(values).sum() if values else picture.new_zeros(())

@@ -41,7 +41,7 @@ class Objective:
         gradient, and only one tile's maps are ever there.
         """
         gradient.zero_()
-        tv = losses.total_variation(picture, weights[2], gradient)
+        tv = losses.total_variation(picture, weights[2], gradient, self.network.network.shortcuts)
         tiles = self.network.pieces(picture)
         moments: dict[str, Moments] = {}
         for tile in tiles:

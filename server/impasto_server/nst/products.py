@@ -47,7 +47,14 @@ def times(left: Tensor, right: Tensor) -> Tensor:
     multiply = _onednn() if left.dtype == torch.float32 and left.device.type == "cpu" else None
     if multiply:
         return torch.stack([multiply(*each) for each in zip(left, right, strict=True)])
-    return left @ right
+    return torch.bmm(left, right)
+
+
+def times_and(left: Tensor, right: Tensor, *, factor: float, own: float) -> Tensor:
+    """factor · left · right + own · left, as `times` has them."""
+    if left.device.type == "cpu":
+        return times(left, right).mul_(factor).add_(left, alpha=own)
+    return torch.baddbmm(left, left, right, beta=own, alpha=factor)
 
 
 _switch = threading.Lock()

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .products import times
+from .products import times, times_and
 
 _TINY = 1e-12
 
@@ -23,19 +23,15 @@ def roots_of(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """
     scale = torch.linalg.vector_norm(matrices, dim=(1, 2), keepdim=True).clamp_min_(_TINY)
     root = matrices / scale
-    inverse = _correction(root.clone(), *_CUBICS[0])  # the first iteration's, where A^-½ is still the identity
+    linear, cubic = _CUBICS[0]  # in the first iteration A^-½ is still the identity
+    inverse = -cubic * root
+    inverse.diagonal(dim1=1, dim2=2).add_(linear)
     both = torch.cat((times(root, inverse), inverse), 1)
     side = matrices.shape[1]
-    for cubic in _CUBICS[1:]:
-        both = times(both, _correction(times(both[:, side:], both[:, :side]), *cubic))
+    for linear, cubic in _CUBICS[1:]:
+        both = times_and(both, times(both[:, side:], both[:, :side]), factor=-cubic, own=linear)
     root_scale = scale.sqrt()
     return both[:, :side] * root_scale, both[:, side:] / root_scale
-
-
-def _correction(matrices: Tensor, linear: float, cubic: float) -> Tensor:
-    """linear · I - cubic · A, in the place of A."""
-    matrices.mul_(-cubic).diagonal(dim1=1, dim2=2).add_(linear)
-    return matrices
 
 
 def _best_cubics(smallest: float, count: int) -> tuple[tuple[float, float], ...]:

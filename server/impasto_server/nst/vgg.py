@@ -76,6 +76,7 @@ class Network:
         self.replicate_border = replicate_border
         self.dtype = dtype
         self.device = vgg.device
+        self.shortcuts = vgg.shortcuts
         self._fused = vgg.shortcuts.fused
         self._names = CONVOLUTIONS[: _deepest(self.layers) // 2 + 1]
         self._forth, self._back = {}, {}
