@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import convergence, faults, memory, peers, report, startup, streaming, throughput, tiles
+from bench.pictures import unseen_pairs
 from impasto_server import nst
 from impasto_server.engine.environment import PAINTING
 
@@ -55,6 +56,7 @@ BENCHES = {
     "convergence": Bench(
         convergence.measure,
         {"pairs": 1, "repeats": 2, **_SMALL, "steps": 6, "own_steps": 6, "slice_steps": 3, "textbook_slice_steps": 1},
+        {"pairs": 10, "choose": unseen_pairs, "repeats": 1, "height_px": 180, "width_px": 240},
     ),
     "peers": Bench(peers.measure, {"size_px": 64, "steps": 4, "own_steps": 6, "slice_steps": 2}, {"steps": 1000}),
     "faults": Bench(faults.measure, {"parts": faults.SMOKE}),

@@ -20,14 +20,14 @@ pairs. Noise: single repeats differ by some 10 % on a quiet machine and by much 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
 from bench.clock import Stopwatch
 from bench.ours import Run
 from bench.pictures import Pair
-from bench.pictures import pairs as find_pairs
+from bench.pictures import pairs as first_pairs
 from bench.race import Judged, Point
 from bench.report import Chart, Found, Line, Row, at_least
 from bench.textbook import Textbook
@@ -45,6 +45,7 @@ def measure(
     device: torch.device,
     recipe: str = "fast-classic",
     pairs: int = 3,
+    choose: Callable[[int], Sequence[Pair]] = first_pairs,
     repeats: int = 3,
     height_px: int = 300,
     width_px: int = 450,
@@ -62,7 +63,7 @@ def measure(
     classic = customise("classic", {**size, "steps": steps})
     own = customise(recipe, size if own_steps is None else {**size, "steps": own_steps})
     against: dict[str, list[float]] = {"classic": [], recipe: []}
-    for number, pair in enumerate(find_pairs(pairs)):
+    for number, pair in enumerate(choose(pairs)):
         race = _Race(pair, vgg, classic, own, slice_steps, textbook_slice_steps)
         yield from race.first(drawn=number == 0)
         against["classic"].append(race.classic_ratio)
@@ -129,12 +130,13 @@ class _Race:
         if len(judged) == 1:
             return
         self.arrival = judged[1].reached(target.value)
+        yield from self._end(judged[1].points[-1], target)
         if self.arrival is None:
             best = judged[1].best()
             text = f"lowest {best.value:.4g} after {best.steps} steps, {best.value / target.value - 1:+.1%}"
             yield Row(f"  {self.own.name} never arrives: its lowest value", best.value, "", note=text)
             return
-        yield Row(f"  {self.own.name} arrives after", self.arrival.steps, "steps", note=f"of {self.own.steps}")
+        yield Row(f"  {self.own.name} arrives after", self.arrival.steps, "steps")
 
     def again(self, repeats: int) -> Iterator[Found]:
         """Our run to where it arrives, a few times, against the textbook's steps at the same time."""
@@ -160,6 +162,12 @@ class _Race:
     def _judged(self, recipe: Recipe) -> Judged:
         run = Run(self.pair.content, self.pair.style, recipe, self.vgg)
         return Judged(run, self.book.value, max(1, recipe.steps // VERDICTS))
+
+    def _end(self, end: Point, target: Point) -> Iterator[Found]:
+        """Where our recipe ends by itself, whether it has arrived or not."""
+        away, seconds = end.value / target.value - 1, end.seconds / target.seconds
+        text = f"at most {self.own.steps}; {away:+.2%}, in {seconds:.1%} of classic's time"
+        yield Row(f"  {self.own.name} ends after", end.steps, "steps", note=text)
 
     def _drift(self, points: Sequence[Point]) -> Row:
         """How far the book's own run has come to stand from `classic`, at the next verdict after its last step."""

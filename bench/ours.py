@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Generator
 
 from torch import Tensor
@@ -20,14 +21,11 @@ class Run:
         self.recipe = recipe
         self.watch = Stopwatch(vgg.device)
         self.done = 0
+        self.ended = False
+        """True when no further step is to be had."""
         self._begin: Callable[[], Steps] = lambda: nst.stylize(content, [(style, 1.0)], recipe, vgg=vgg)
         self._steps: Steps | None = None
         self._last: nst.Step | None = None
-
-    @property
-    def ended(self) -> bool:
-        """True when all steps of the recipe are made."""
-        return self.done >= self.recipe.steps
 
     @property
     def at_final_scale(self) -> bool:
@@ -37,7 +35,7 @@ class Run:
     def advance(self, steps: int) -> float:
         """Makes so many steps, or as many as are left; returns their seconds."""
         before = self.watch.seconds
-        self.watch.time(lambda: self._make(min(steps, self.recipe.steps - self.done)))
+        self.watch.time(lambda: self._make(steps))
         return self.watch.seconds - before
 
     def picture(self) -> Tensor:
@@ -48,6 +46,8 @@ class Run:
     def _make(self, steps: int) -> None:
         if self._steps is None:
             self._steps = self._begin()
-        for _ in range(steps):
-            self._last = next(self._steps)
-            self.done += 1
+        made = list(itertools.islice(self._steps, steps))
+        self._last = made[-1] if made else self._last
+        self.done += len(made)
+        # A run that has settled says so only when it is asked for another step.
+        self.ended = len(made) < steps or self.done >= self.recipe.steps

@@ -20,6 +20,22 @@ _SHARED = Path("../shared/data")
 
 _PHOTOS_AND_PAINTINGS = (("coffee", "night-swirl"), ("astronaut", "wave-woodcut"), ("rocket", "meadow-dots"))
 
+_Crop = tuple[slice, slice]
+_WHOLE = slice(None), slice(None)
+_UNSEEN: tuple[tuple[str, _Crop, str], ...] = (
+    ("chelsea", _WHOLE, "garden-glass"),
+    ("stereo_motorcycle", _WHOLE, "lagoon-wash"),
+    ("immunohistochemistry", _WHOLE, "mist-ink"),
+    ("hubble_deep_field", _WHOLE, "sunset-knife"),
+    ("retina", _WHOLE, "sea-mosaic"),
+    ("astronaut", (slice(0, 260), slice(120, 315)), "coffee"),
+    ("coffee", (slice(60, 360), slice(150, 550)), "wave-woodcut"),
+    ("rocket", (slice(0, 420), slice(200, 515)), "night-swirl"),
+    ("chelsea", (slice(40, 220), slice(60, 300)), "immunohistochemistry"),
+    ("moon", _WHOLE, "meadow-dots"),
+)
+"""Photo, its rows and columns, and a painting or another photo."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -43,9 +59,22 @@ def pairs(count: int) -> Sequence[Pair]:
     return found[:count]
 
 
+def unseen_pairs(count: int) -> Sequence[Pair]:
+    """Up to ten by which no number of a recipe was chosen: cut-outs, grey ones, and photos as styles among them."""
+    found = []
+    for photo_name, (rows, columns), style_name in _UNSEEN[:count]:
+        whole = (rows, columns) == _WHOLE
+        name = f"{photo_name}{'' if whole else ' (cut out)'} × {style_name}"
+        style = painting(style_name) if any(style_name == each.name for each in GALLERY) else photo(style_name)
+        found.append(Pair(name, photo(photo_name)[:, rows, columns], style))
+    return found
+
+
 def photo(name: str) -> Tensor:
-    """A photo of scikit-image (CC0)."""
-    return _tensor(np.asarray(getattr(skimage.data, name)()))
+    """A photo of scikit-image (CC0); of two that belong together, the first."""
+    loaded = getattr(skimage.data, name)()
+    pixels = np.asarray(loaded[0] if isinstance(loaded, tuple) else loaded)
+    return _tensor(pixels if pixels.ndim == 3 else np.stack((pixels,) * 3, axis=-1))
 
 
 def painting(name: str) -> Tensor:

@@ -35,8 +35,10 @@ class Judged:
         """Makes about so many steps: whole strides from one verdict to the next."""
         until = self.run.done + steps
         while not self.run.ended and self.run.done < until:
-            self.run.advance(self._every - self.run.done % self._every)
-            self._look()
+            before = self.run.done
+            self.run.advance(self._every - before % self._every)
+            if self.run.done > before:
+                self._look()
 
     def reached(self, value: float) -> Point | None:
         """The first verdict at the value or below it."""

@@ -4,6 +4,7 @@ import ast
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -29,7 +30,7 @@ def test_a_recipe_without_overrides_is_the_published_one() -> None:
 def test_every_published_recipe_lies_inside_its_own_ranges() -> None:
     for recipe in RECIPES.values():
         own = {p.name: getattr(recipe, p.name) for p in PARAMETERS if getattr(recipe, p.name) is not None}
-        assert customise(recipe.name, own) == recipe
+        assert replace(customise(recipe.name, own), settled_share=recipe.settled_share) == recipe
 
 
 def test_classic_keeps_the_book_s_size_until_another_is_asked_for() -> None:
@@ -129,6 +130,12 @@ def test_scales_grow_to_the_size_asked_for_and_use_up_the_steps(
     assert long_sides == sorted(set(long_sides))
     short, long = sorted((height, width))
     assert abs(min(scales[-1].height_px, scales[-1].width_px) - max(16, size * short / long)) <= 0.5
+
+
+def test_steps_that_were_asked_for_are_made_settled_or_not() -> None:
+    assert RECIPES["fast-classic"].settled_share
+    assert customise("fast-classic", {"size_px": 256}).settled_share == RECIPES["fast-classic"].settled_share
+    assert customise("fast-classic", {"steps": 400}).settled_share is None
 
 
 @given(steps=st.integers(10, 2000))

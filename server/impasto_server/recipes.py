@@ -56,7 +56,7 @@ class Recipe:
     """Everything that decides a picture, apart from the content and the styles.
 
     Size: either `size_px`, the long side of the result in the content's own proportions, or `height_px` and
-    `width_px` exactly. Steps are the whole run's; `plan` shares them out over the scales.
+    `width_px` exactly. `plan` shares the steps out over the scales.
     """
 
     name: str
@@ -68,6 +68,12 @@ class Recipe:
     height_px: int | None = None
     width_px: int | None = None
     steps: int
+    """Of the whole run; with a `settled_share` the most that are made."""
+    settled_share: float | None = None
+    """In its last scale a run ends when the mean of its latest totals differs by no more than this share from the mean
+    of as many before them. None: all steps are made."""
+    settled_over_steps: int = 20
+    """How many totals each of the two means is of."""
     coarsest_px: int | None = None
     """Long side of the first scale, roughly; each scale doubles it. None: a single scale."""
     steps_ratio: float = 1.0
@@ -206,7 +212,8 @@ _FAST_CLASSIC = replace(
     _CLASSIC,
     name="fast-classic",
     summary="The textbook's objective, reached in a fraction of its time by a better optimiser.",
-    steps=180,
+    steps=400,
+    settled_share=0.004,
     steps_ratio=1.5,  # for those who choose a coarsest scale
     optimiser="l-bfgs",
     remembered_steps=30,
@@ -264,7 +271,9 @@ def customise(recipe_name: str, overrides: Mapping[str, object]) -> Recipe:
     """The named recipe with some parameters set by the user.
 
     Keys are names from `PARAMETERS`. Asking for `size_px` drops a recipe's own height and width, and the other
-    way round. Raises `RecipeError`, naming the parameter and what it expects.
+    way round. Steps that were asked for are made, all of them: such a run doesn't end by settling.
+
+    Raises `RecipeError`, naming the parameter and what it expects.
     """
     if recipe_name not in RECIPES:
         raise RecipeError("recipe", unknown("recipe", recipe_name, RECIPES))
@@ -279,6 +288,8 @@ def customise(recipe_name: str, overrides: Mapping[str, object]) -> Recipe:
         values["size_px"] = None
     elif "size_px" in values:
         values |= {"height_px": None, "width_px": None}
+    if "steps" in values:
+        values["settled_share"] = None
     return replace(RECIPES[recipe_name], **values)  # type: ignore[arg-type]
 
 
