@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
+from torch import Tensor
 
+from impasto_server import nst, recipes
 from impasto_server.nst.convergence import Convergence
 from impasto_server.recipes import RECIPES
 
@@ -130,3 +132,13 @@ def test_a_recipe_without_a_share_never_settles_and_remembers_nothing() -> None:
 
 def test_only_fast_classic_ends_before_its_last_step() -> None:
     assert [name for name, recipe in RECIPES.items() if recipe.settled_share is not None] == ["fast-classic"]
+
+
+def test_fast_classic_settles_when_little_is_left_to_lose(vgg: nst.Vgg, content: Tensor, style: Tensor) -> None:
+    """A small picture of a run that is made to go on."""
+    all_steps = replace(recipes.customise("fast-classic", {"size_px": 32, "steps": 160}), precision="exact")
+    totals = [step.losses().total for step in nst.stylize(content, [(style, 1.0)], all_steps, vgg=vgg)]
+    end = settles_after(totals, Convergence(RECIPES["fast-classic"]))
+    assert end is not None
+    assert 60 < end < 150
+    assert totals[end - 1] < 1.02 * totals[-1]
