@@ -64,11 +64,9 @@ class Convergence:
         return min(most, max(made, settled)) - made
 
     def _change(self) -> float:
-        """Between the two means, as a share of the earlier one; infinite while it isn't known."""
+        """Between the two means, as a share of the earlier one; infinite or NaN while it isn't known."""
         if len(self._totals) < 2 * self._over_steps:
             return math.inf
         before, latest = sum(self._totals[: self._over_steps]), sum(self._totals[self._over_steps :])
         change = abs(before - latest)
-        if not math.isfinite(change):
-            return math.inf
         return change / abs(before) if before else change and math.inf
