@@ -53,7 +53,7 @@ class Descent:
 
     @torch.no_grad()
     def _make(self) -> None:
-        terms = self._objective.descent(self._state.picture, self._weights, self._gradient)
+        terms = self._objective.loss_and_gradient(self._state.picture, self._weights, self._gradient)
         self._state.descend(self._gradient, self._pace, self._recipe)
         self._terms.copy_(terms)
 

@@ -10,10 +10,12 @@ from impasto_server.recipes import Recipe, Scale, plan
 
 from . import room
 from .descent import Descent
+from .memory import is_out_of_memory
+from .network import Network
 from .objective import Style, network_input, objective
 from .run import Checkpoint, State, Steering, Step, Weights, begun_from, restored
 from .tiled import TiledNetwork
-from .vgg import Network, Vgg
+from .vgg import Vgg
 
 log = logging.getLogger(__name__)
 
@@ -137,11 +139,6 @@ def _steps(
             )
             tiles.ran_out = False
             weights = _steered(state, weights, steering)
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device had no room; the CPU's allocator has no error type of its own."""
-    return isinstance(error, torch.OutOfMemoryError) or "alloc" in str(error)
 
 
 def _release_memory(device: torch.device) -> None:
