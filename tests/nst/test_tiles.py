@@ -51,8 +51,8 @@ def test_no_tile_has_maps_of_more_numbers_than_kernels_count_with(layers: list[s
 @pytest.mark.parametrize(
     ("height", "width", "tile_px", "in_one_piece"),
     [
-        (5790, 5790, None, True),  # 64 · 5792 · 5792 numbers, and not a row more
-        (5790, 5791, None, False),
+        (5790, 5791, None, True),  # 64 · 5792 · 5793 numbers, and not a column more
+        (5790, 5792, None, False),
         (16384, 2045, None, True),
         (16384, 2047, None, False),
         (16384, 16384, None, False),
