@@ -1,10 +1,13 @@
 """The losses, by hand-made numbers and by their own laws."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
 from impasto_server.nst import bands, losses
+from impasto_server.nst.roots import roots_of
 
 
 def features(seed: int, channels: int = 6, height: int = 9, width: int = 11) -> Tensor:
@@ -15,8 +18,15 @@ def moments(maps: Tensor) -> losses.Moments:
     return losses.moments(maps, maps.dtype)
 
 
+def of_one_layer(
+    kind: type[losses.TextbookStyle] | type[losses.RelativeStyle], target: losses.Moments, style: losses.Moments
+) -> tuple[Tensor, losses.Slope]:
+    value, slopes = kind.like({"relu1_1": target})({"relu1_1": style}, torch.ones_like(style.first[0]))
+    return value, slopes["relu1_1"]
+
+
 def relative_style(style: losses.Moments, target: losses.Moments) -> Tensor:
-    value, _ = losses.RelativeStyle.like(target)(style)
+    value, _ = of_one_layer(losses.RelativeStyle, target, style)
     return value
 
 
@@ -112,11 +122,11 @@ def test_relative_style_is_the_wasserstein_distance_of_normal_distributions() ->
 def test_a_style_s_slope_is_the_gradient_of_its_value(
     kind: type[losses.TextbookStyle] | type[losses.RelativeStyle],
 ) -> None:
-    loss, maps = kind.like(moments(features(5))), features(6)
-    _, slope = loss(moments(maps))
+    target, maps = moments(features(5)), features(6)
+    _, slope = of_one_layer(kind, target, moments(maps))
     ours = losses.as_maps(slope.at(losses.as_rows(maps)), maps)
     way = features(7)
-    up, down = (loss(moments(maps + step * way))[0] for step in (1e-5, -1e-5))
+    up, down = (of_one_layer(kind, target, moments(maps + step * way))[0] for step in (1e-5, -1e-5))
     # Newton-Schulz is stopped early: the value lacks a little of what the slope says.
     precision = 1e-6 if kind is losses.TextbookStyle else 1e-2
     assert ((up - down) / 2e-5).item() == pytest.approx((ours * way).sum().item(), rel=precision)
@@ -125,32 +135,32 @@ def test_a_style_s_slope_is_the_gradient_of_its_value(
 def test_root_of_a_matrix_squares_to_it() -> None:
     maps = features(10)[0].flatten(1)
     matrix = maps @ maps.T / maps.shape[1]
-    root, inverse = losses.root_of(matrix)
-    torch.testing.assert_close(root @ root, matrix, rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(root @ inverse, torch.eye(6, dtype=torch.float64), rtol=1e-3, atol=1e-3)
+    (root,), (inverse,) = roots_of(matrix[None])
+    torch.testing.assert_close(root @ root, matrix, rtol=5e-3, atol=5e-3)
+    torch.testing.assert_close(root @ inverse, torch.eye(6, dtype=torch.float64), rtol=5e-3, atol=5e-3)
 
 
 def test_the_relative_loss_is_nothing_for_the_style_itself_and_positive_beside_it() -> None:
     """In float32, where what keeps the root from rounding would take it below."""
     falling = torch.logspace(0, -3, 128).view(1, -1, 1, 1)
     target = falling * features(12, channels=128, height=24, width=32).float()
-    loss = losses.RelativeStyle.like(losses.moments(target, torch.float32))
-    value, _ = loss(losses.moments(target, torch.float32))
-    assert value.abs() < 1e-6
-    beside, _ = loss(losses.moments(target + 0.1 * falling * features(13, 128, 24, 32).float(), torch.float32))
+    goal = losses.moments(target, torch.float32)
+    assert relative_style(goal, goal).abs() < 1e-6
+    other = losses.moments(target + 0.1 * falling * features(13, 128, 24, 32).float(), torch.float32)
+    beside = relative_style(other, goal)
     assert 0 < beside < 0.01
 
 
 def test_a_style_of_few_positions_has_few_directions() -> None:
     """A style's covariance has no more of them than the style has positions, and each one costs time."""
-    loss = losses.RelativeStyle.like(moments(features(11, channels=40, height=3, width=4)))
-    assert loss.root.shape[0] == 40
-    assert loss.root.shape[1] < 12
+    (batch,) = losses.RelativeStyle.like({"relu1_1": moments(features(11, channels=40, height=3, width=4))}).batches
+    assert batch.root.shape[1] == 40
+    assert batch.root.shape[2] < 12
 
 
 def test_a_plain_style_gives_finite_losses() -> None:
     plain, ours = torch.zeros(1, 6, 4, 4), features(7).float()
-    value, slope = losses.RelativeStyle.like(moments(plain + 1))(moments(ours))
+    value, slope = of_one_layer(losses.RelativeStyle, moments(plain + 1), moments(ours))
     assert torch.isfinite(value)
     assert torch.isfinite(slope.at(losses.as_rows(ours))).all()
 
@@ -160,9 +170,40 @@ def test_the_relative_loss_of_plain_maps_is_finite(seed: int) -> None:
     """A covariance is a difference: of maps that hardly vary it holds nothing but rounding, and may be negative."""
     plain = features(seed, channels=32, height=1, width=1).float().abs() * 20
     maps = (plain + 1e-4 * features(seed + 1, channels=32, height=20, width=30).float()).contiguous()
-    loss = losses.RelativeStyle.like(losses.moments(maps, torch.float32))
-    value, slope = loss(losses.moments(maps + 1e-4, torch.float32))
+    target = losses.moments(maps, torch.float32)
+    value, slope = of_one_layer(losses.RelativeStyle, target, losses.moments(maps + 1e-4, torch.float32))
     assert value.isfinite()
     assert slope.first is not None
     assert slope.first.isfinite().all()
     assert slope.second.isfinite().all()
+
+
+def test_layers_side_by_side_have_the_losses_and_slopes_that_each_has_alone() -> None:
+    """As a GPU takes them: narrow ones with zeros around them."""
+    sides = {"relu1_1": 6, "relu2_1": 14, "relu3_1": 9}
+    targets, styles = (
+        {layer: moments(features(seed, channels, 20, 30)) for layer, channels in sides.items()} for seed in (14, 15)
+    )
+    weight = torch.tensor(3.0, dtype=torch.float64)
+    values, slopes = losses.RelativeBatch.like(targets)(list(styles.values()), weight)
+    for layer, value, slope in zip(sides, values, slopes, strict=True):
+        expected, alone = losses.RelativeStyle.like({layer: targets[layer]})({layer: styles[layer]}, weight)
+        torch.testing.assert_close(value, expected, rtol=1e-9, atol=0)
+        for found, wanted in zip(slope.affine(torch.float64), alone[layer].affine(torch.float64), strict=True):
+            torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize("falls_to", [1e-1, 1e-3, 1e-6])
+def test_roots_are_exact_but_for_the_smallest_eigenvalues(falls_to: float) -> None:
+    """In float32 too, and where the eigenvalues of a singular matrix are all that is left of a difference."""
+    turn, _ = torch.linalg.qr(features(16, 1, 60, 60)[0, 0])
+    eigenvalues = torch.logspace(0, math.log10(falls_to), 60, dtype=torch.float64)
+    eigenvalues[-1] = 0
+    matrix = turn @ torch.diag(eigenvalues) @ turn.T
+    reached = eigenvalues > eigenvalues.norm() / 16**2
+    for dtype, precision in ((torch.float64, 1e-6), (torch.float32, 1e-4)):
+        (root,), (inverse,) = roots_of(matrix[None].to(dtype))
+        seen = [torch.diag(turn.T @ found.double() @ turn) for found in (root, inverse)]
+        torch.testing.assert_close(seen[0][reached], eigenvalues.sqrt()[reached], rtol=precision, atol=precision)
+        torch.testing.assert_close(seen[1][reached], eigenvalues.rsqrt()[reached], rtol=precision, atol=precision)
+        assert (seen[0] <= eigenvalues.sqrt() + 1e-4).all()

@@ -14,7 +14,7 @@ from impasto_server.recipes import RECIPES, Recipe, Scale
 
 from .test_stylize import paint, steered
 
-RECIPE = replace(RECIPES["fast-classic"], remembered_steps=4, learning_rate=10.0)
+RECIPE = replace(RECIPES["fast-classic"], remembered_steps=4, learning_rate=10.0, spectral_power=0.0)
 SIDES = (1, 3, 4, 5)
 
 
@@ -24,11 +24,14 @@ def descend(
     """The pictures on the way down, start included."""
     optimiser, pictures = QuasiNewton.start(start, Scale(*SIDES[2:], 100), recipe), [start]
     for made in range(count):
-        step = slope_at(pictures[-1]).clone()
-        pace = torch.tensor(optimiser.pace(recipe.learning_rate, made, recipe), dtype=start.dtype)
-        optimiser.turn_(step, pace, recipe)
-        pictures.append(pictures[-1] - step)
+        pictures.append(pictures[-1].clone())
+        take_step(optimiser, pictures[-1], slope_at(pictures[-2]).clone(), made, recipe)
     return pictures, optimiser
+
+
+def take_step(optimiser: QuasiNewton, picture: Tensor, slope: Tensor, made: int, recipe: Recipe) -> None:
+    numbers = optimiser.step_numbers(recipe.learning_rate, made, recipe)
+    optimiser.step(picture, slope, torch.tensor(numbers, dtype=picture.dtype), recipe)
 
 
 def bowl(steepest: float = 30.0) -> tuple[Callable[[Tensor], Tensor], Tensor]:
@@ -108,8 +111,9 @@ def test_after_a_change_of_weights_it_goes_straight_down_as_far_as_it_went_befor
     last = (pictures[-1] - pictures[-2]).square().mean().sqrt()
     optimiser.forget_slopes()
     slope = 1000 * slope_at(pictures[-1])
-    step = slope.clone()
-    optimiser.turn_(step, torch.tensor(optimiser.pace(10.0, 7, RECIPE), dtype=start.dtype), RECIPE)
+    picture = torch.zeros_like(start)
+    take_step(optimiser, picture, slope.clone(), 7, RECIPE)
+    step = -picture
     assert step.square().mean().sqrt() == pytest.approx(float(last))
     assert torch.cosine_similarity(step.flatten(), slope.flatten(), dim=0) == pytest.approx(1)
 
@@ -152,6 +156,6 @@ def test_a_larger_scale_begins_as_far_as_the_last_steps_went_and_remembers_no_mo
     finer = optimiser.at_next_scale(Scale(8, 10, 3), 0.25, RECIPE)
     assert finer.pairs.shape == (2, 2, 3, 8, 10)
     slope = torch.randn(1, 3, 8, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    step = slope.clone()
-    finer.turn_(step, torch.tensor(finer.pace(RECIPE.learning_rate, 12, RECIPE), dtype=torch.float64), RECIPE)
-    torch.testing.assert_close(step, slope * optimiser.lengths.mean() / slope.square().mean().sqrt())
+    picture = torch.zeros_like(slope)
+    take_step(finer, picture, slope.clone(), 12, RECIPE)
+    torch.testing.assert_close(-picture, slope * optimiser.lengths.mean() / slope.square().mean().sqrt())

@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
-from impasto_server.nst.spectrum import filter_
+from impasto_server.nst import spectrum
+
+
+def filter_(picture: torch.Tensor, power: float) -> torch.Tensor:
+    return spectrum.filter_(picture, spectrum.gains(*picture.shape[-2:], power, picture))
 
 
 def wave(cycles: int, height: int = 32, width: int = 48) -> torch.Tensor:

@@ -122,7 +122,7 @@ def test_the_gradient_is_that_of_the_losses(content: Tensor, style: Tensor) -> N
         _, gradient = loss_and_gradient(here, picture, recipe)
         up, down = (loss_and_gradient(here, picture + step * way, recipe)[0].sum() for step in (1e-6, -1e-6))
         # Newton-Schulz is stopped early: the value lacks a little of what the gradient says.
-        precision = 1e-6 if name == "classic" else 3e-2
+        precision = 1e-6 if name == "classic" else 5e-2
         assert ((up - down) / 2e-6).item() == pytest.approx((gradient * way).sum().item(), rel=precision)
 
 

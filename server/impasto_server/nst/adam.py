@@ -11,14 +11,14 @@ from impasto_server.recipes import Recipe, Scale
 
 from . import pictures
 from .bands import bands
-from .optimiser import Pace
+from .optimiser import StepNumbers, subtract_
 
 _EPSILON = 1e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adam:
-    """The two moments of the slope, (1, 3, H, W) each."""
+    """The two moments of the slope, (1, 3, H, W) each. It has no use for a recipe's `spectral_power`."""
 
     first: Tensor
     second: Tensor
@@ -28,7 +28,7 @@ class Adam:
         return cls(torch.zeros_like(picture), torch.zeros_like(picture))
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor]) -> Self | None:
+    def of(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Self | None:
         return cls(tensors["first"], tensors["second"]) if tensors.keys() >= {"first", "second"} else None
 
     def tensors(self) -> Mapping[str, Tensor]:
@@ -48,16 +48,19 @@ class Adam:
     def forget_slopes(self) -> None:
         """Moving averages do by themselves."""
 
-    def pace(self, rate: float, count: int, recipe: Recipe) -> Pace:
+    def step_numbers(self, rate: float, count: int, recipe: Recipe) -> StepNumbers:
         """The rate and the second moment's factor, both corrected for the averages' short past."""
         beta1, beta2 = recipe.betas
         return rate / (1 - beta1 ** (count + 1)), 1 / (1 - beta2 ** (count + 1))
 
-    def turn_(self, slope: Tensor, pace: Tensor, recipe: Recipe) -> None:
+    def step(self, picture: Tensor, slope: Tensor, numbers: Tensor, recipe: Recipe) -> None:
         beta1, beta2 = recipe.betas
-        rate, correction = pace
+        rate, correction = numbers
+        scratch = torch.empty_like(slope[..., next(bands(slope)), :])
         for band in bands(slope):
             here, first, second = (whole[..., band, :] for whole in (slope, self.first, self.second))
             first.lerp_(here, 1 - beta1)
             second.mul_(beta2).addcmul_(here, here, value=1 - beta2)
-            torch.mul(first, rate, out=here).div_((second * correction).sqrt_().add_(_EPSILON))
+            size = torch.mul(second, correction, out=scratch[..., : here.shape[-2], :]).sqrt_().add_(_EPSILON)
+            torch.mul(first, rate, out=here).div_(size)
+            subtract_(picture, here, (slice(None), band), recipe)

@@ -19,8 +19,8 @@ _STEPS_BEFORE_RECORDING = 3
 class Descent:
     """Changes a state step by step.
 
-    What differs between steps, weights and the optimiser's pace, lies in two small tensors on the device. So a step is
-    always the same sequence of kernels: on CUDA it is recorded as a graph, and played back without Python's time.
+    What differs between steps, weights and the optimiser's numbers, lies in two small tensors on the device. So a step
+    is always the same sequence of kernels: on CUDA it is recorded as a graph, and played back without Python's time.
     """
 
     def __init__(self, state: State, objective: Objective, recipe: Recipe) -> None:
@@ -29,7 +29,7 @@ class Descent:
         self._recipe = recipe
         picture = state.picture
         self._gradient = torch.empty_like(picture)
-        self._terms, self._weights, self._pace = (picture.new_zeros(count) for count in (3, 3, 2))
+        self._terms, self._weights, self._numbers = (picture.new_zeros(count) for count in (3, 3, 2))
         self._known: Weights | None = None
         self._steps_made = 0
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -40,7 +40,7 @@ class Descent:
         if weights != self._known:
             self._known = weights
             _fill(self._weights, (weights.content, weights.style, weights.tv))
-        _fill(self._pace, self._state.pace(self._recipe))
+        _fill(self._numbers, self._state.step_numbers(self._recipe))
         if self._is_to_be_recorded():
             self._record()
         if self._graph:
@@ -54,7 +54,7 @@ class Descent:
     @torch.no_grad()
     def _make(self) -> None:
         terms = self._objective.loss_and_gradient(self._state.picture, self._weights, self._gradient)
-        self._state.descend(self._gradient, self._pace, self._recipe)
+        self._state.step(self._gradient, self._numbers, self._recipe)
         self._terms.copy_(terms)
 
     def _is_to_be_recorded(self) -> bool:

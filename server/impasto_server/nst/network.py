@@ -60,7 +60,7 @@ class Network:
         self.device = vgg.device
         # Zeros are what a convolution pads with anyway. Replicas need a border of the maps' own.
         self._border = int(replicate_border)
-        self._fused = vgg.shortcuts.fused
+        self.shortcuts = vgg.shortcuts
         self._kernels = _kernels(vgg, dtype)
         self._names = CONVOLUTIONS[: _deepest(self.layers) // 2 + 1]
         self._forth, self._back = {}, {}
@@ -177,7 +177,7 @@ class Network:
         return maps
 
     def _convolved_and_rectified(self, maps: Tensor, convolution: Convolution) -> Tensor:
-        if self._fused:
+        if self.shortcuts.fused:
             return convolved_and_rectified(maps, convolution.weight, convolution.bias)
         return F.conv2d(maps, convolution.weight, convolution.bias, padding=1).relu_()
 

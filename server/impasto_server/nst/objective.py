@@ -1,6 +1,6 @@
 """What a run descends on at one scale: the losses of a picture against its content and its styles."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from impasto_server.recipes import MINIMUM_SIDE_PX, Recipe, Scale
 
 from . import losses, pictures
-from .losses import Content, Moments, RelativeStyle, Slope, TextbookStyle
+from .losses import Content, Moments, RelativeStyle, Slope, StyleLoss, TextbookStyle
 from .maps import Maps, StylePull
 from .network import ContentPull, Pull
 from .tiled import TiledNetwork, add_moments
@@ -17,8 +17,6 @@ from .tiles import Tile
 
 Style = tuple[Tensor, float]
 """A picture, (3, H, W) RGB, floats in [0, 1] or uint8, and its weight among the styles."""
-
-StyleLoss = Callable[[Moments], tuple[Tensor, Slope]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +29,7 @@ class Objective:
 
     network: TiledNetwork
     content: Mapping[str, Content]
-    style: Mapping[str, StyleLoss]
+    style: StyleLoss
     content_share: float = 1.0
     style_share: float = 1.0
 
@@ -44,20 +42,17 @@ class Objective:
         gradient, and only one tile's maps are ever there.
         """
         gradient.zero_()
-        tv = losses.total_variation(picture, weights[2], gradient)
+        tv = losses.total_variation(picture, weights[2], gradient, self.network.network.shortcuts)
         tiles = self.network.pieces(picture)
         moments: dict[str, Moments] = {}
         for tile in tiles:
 
             def see(layer: str, maps: Maps, tile: Tile = tile) -> None:
-                if layer in self.style:
+                if layer in self.style.layers:
                     add_moments(moments, layer, maps, tile, picture.dtype)
 
             kept = self.network.forward(picture, tile, keep=tile is tiles[-1], see=see)
-        style, slopes = tv.new_zeros(()), {}
-        for layer, loss in self.style.items():
-            value, slopes[layer] = loss(moments[layer])
-            style += self.style_share * value
+        style, slopes = self.style(moments, self.style_share * weights[1])
         pulls, magnified = self._pulls(slopes, weights)
         content = tv.new_zeros(())
         for tile in (tiles[-1], *tiles[:-1]):  # the maps of the last one are there already
@@ -68,35 +63,33 @@ class Objective:
             gradient[..., tile.rows, tile.columns] += seen
             for layer, distance in distances.items():
                 content += self.content_share * self.content[layer].scale * distance
-        return torch.stack((content, style, tv)) * weights
+        return torch.stack((content, self.style_share * style, tv)) * weights
 
     def _pulls(self, slopes: Mapping[str, Slope], weights: Tensor) -> tuple[dict[str, Pull], Tensor | None]:
         """What pulls at the layers, and how many times as hard as it should, (); None: just as hard."""
         dtype = self.network.network.dtype
-        by_content, by_style = 2 * self.content_share * weights[0], self.style_share * weights[1]
+        by_content = 2 * self.content_share * weights[0]
         content = {layer: ContentPull(each.target, by_content * each.scale) for layer, each in self.content.items()}
-        magnified = None
-        if dtype == torch.float16:
+        if dtype != torch.float16:
+            style = {layer: StylePull(*slope.affine(dtype)) for layer, slope in slopes.items()}
+            magnified = None
+        else:
             # A position's part of a mean over all of them is less than float16 can tell from zero. A power of two, so
             # that nothing is rounded, has features of 1 pulled by no more than about 1.
-            exact = (_affine(slope.times(by_style), weights.dtype) for slope in slopes.values())
-            sizes = [(matrix.abs().sum(0) + vector.abs()).max() for matrix, vector in exact]
+            exact = {layer: slope.affine(weights.dtype) for layer, slope in slopes.items()}
+            sizes = [(matrix.abs().sum(0) + vector.abs()).max() for matrix, vector in exact.values()]
             largest = torch.stack([*sizes, *(each.factor for each in content.values())]).max()
             magnified = torch.exp2(-largest.clamp_min(_SMALLEST_PULL).log2().ceil())
-            by_style = by_style * magnified
+            style = {
+                layer: StylePull((matrix * magnified).to(dtype), (vector * magnified).to(dtype))
+                for layer, (matrix, vector) in exact.items()
+            }
             content = {layer: ContentPull(each.target, each.factor * magnified) for layer, each in content.items()}
-        style = {layer: StylePull(*_affine(slope.times(by_style), dtype)) for layer, slope in slopes.items()}
         return {layer: Pull(style.get(layer), content.get(layer)) for layer in {*style, *content}}, magnified
 
 
 _SMALLEST_PULL = 1e-30
 """Where nothing pulls, nothing is to be magnified beyond all numbers."""
-
-
-def _affine(slope: Slope, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    # In the network's own type, which the gradient is going to have anyway.
-    first = torch.zeros_like(slope.second[0]) if slope.first is None else slope.first
-    return (2 * slope.second).to(dtype), first.to(dtype)
 
 
 @torch.no_grad()
@@ -120,12 +113,12 @@ def objective(
         return Objective(
             network,
             {layer: Content.textbook(seen[layer], dtype) for layer in recipe.content_layers},
-            {layer: TextbookStyle.like(blend) for layer, blend in blends.items()},
+            TextbookStyle.like(blends),
         )
     return Objective(
         network,
         {layer: Content.relative(seen[layer], dtype) for layer in recipe.content_layers},
-        {layer: RelativeStyle.like(blend) for layer, blend in blends.items()},
+        RelativeStyle.like(blends),
         content_share=1 / len(recipe.content_layers),
         style_share=1 / len(recipe.style_layers),
     )

@@ -1,4 +1,4 @@
-"""What turns a slope into a step, and remembers something between two of them: `Adam` and `QuasiNewton` do."""
+"""What turns slopes into steps, and remembers something between two of them: `Adam` and `QuasiNewton` do."""
 
 from collections.abc import Mapping
 from typing import Protocol, Self
@@ -7,7 +7,9 @@ from torch import Tensor
 
 from impasto_server.recipes import Recipe, Scale
 
-Pace = tuple[float, float]
+from . import pictures
+
+StepNumbers = tuple[float, float]
 """What differs from step to step: two numbers of the optimiser's own, which it gets back as a tensor."""
 
 
@@ -19,7 +21,7 @@ class Optimiser(Protocol):
         """Remembers nothing yet."""
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor]) -> Self | None:
+    def of(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Self | None:
         """What gave these tensors, or only the lasting ones; None if that was another one. A picture is among them."""
 
     def tensors(self) -> Mapping[str, Tensor]:
@@ -34,8 +36,19 @@ class Optimiser(Protocol):
     def forget_slopes(self) -> None:
         """From now on slopes are those of another objective."""
 
-    def pace(self, rate: float, count: int, recipe: Recipe) -> Pace:
+    def step_numbers(self, rate: float, count: int, recipe: Recipe) -> StepNumbers:
         """For the next step, at this learning rate, after so many."""
 
-    def turn_(self, slope: Tensor, pace: Tensor, recipe: Recipe) -> None:
-        """Puts what is to be subtracted from the picture in the slope's place; `pace` as a tensor (2)."""
+    def step(self, picture: Tensor, slope: Tensor, numbers: Tensor, recipe: Recipe) -> None:
+        """Takes a step against the slope, which it uses up; `numbers` are those for this step, as a tensor (2).
+
+        Picture and memory change once nothing can fail any more: what takes memory comes first, and where there is
+        none left, the same step can be taken again.
+        """
+
+
+def subtract_(picture: Tensor, step: Tensor, place: tuple[slice, slice], recipe: Recipe) -> None:
+    """Takes the part of a step at some channels and rows off the picture, in place; takes no memory."""
+    part = picture[:, *place].sub_(step)
+    if recipe.clamp:
+        pictures.clamp_(part, place[0])

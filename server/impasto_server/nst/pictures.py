@@ -10,6 +10,10 @@ from torch.nn import functional as F
 from .bands import bands
 from .weights import COLOUR_MEAN, COLOUR_STD
 
+_BLACK = tuple(-mean / std for mean, std in zip(COLOUR_MEAN, COLOUR_STD, strict=True))
+_WHITE = tuple((1 - mean) / std for mean, std in zip(COLOUR_MEAN, COLOUR_STD, strict=True))
+"""As normalised pictures have them."""
+
 
 def in_unit(picture: Tensor) -> Tensor:
     """A picture in [0, 1]: floats as they are, uint8 over 255."""
@@ -27,10 +31,9 @@ def denormalised(picture: Tensor) -> Tensor:
     return torch.addcmul(_colour(COLOUR_MEAN, picture), picture, _colour(COLOUR_STD, picture)).clamp_(0, 1)
 
 
-def clamp_(picture: Tensor) -> Tensor:
-    """Keeps a normalised picture's colours to those that [0, 1] can show, in place."""
-    mean, std = _colour(COLOUR_MEAN, picture), _colour(COLOUR_STD, picture)
-    return picture.clamp_(-mean / std, (1 - mean) / std)
+def clamp_(picture: Tensor, channels: slice = slice(None)) -> Tensor:
+    """Keeps a normalised picture's colours, or those channels of it, to what [0, 1] can show, in place."""
+    return picture.clamp_(_colour(_BLACK, picture)[channels], _colour(_WHITE, picture)[channels])
 
 
 def resized(picture: Tensor, height: int, width: int) -> Tensor:
@@ -70,11 +73,11 @@ def _whole_numbers(picture: Tensor, white: int) -> Tensor:
     return denormalised(picture)[0].mul_(white).round_().permute(1, 2, 0).contiguous()
 
 
-def _colour(values: tuple[float, float, float], like: Tensor) -> Tensor:
+def _colour(values: tuple[float, ...], like: Tensor) -> Tensor:
     return _constant(values, like.dtype, like.device)
 
 
 @functools.cache
-def _constant(values: tuple[float, float, float], dtype: torch.dtype, device: torch.device) -> Tensor:
+def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     # Kept, as a CUDA graph can't be recorded while something comes from main memory.
     return torch.tensor(values, dtype=dtype, device=device).view(3, 1, 1)

@@ -8,24 +8,53 @@ from functools import cache
 import torch
 from torch import Tensor
 
+_CHUNK = 2**14
+"""Rows of a product on a GPU, about. Thousands of processors share them out; and what a tensor core adds up, one number
+after the other, it rounds towards zero each time."""
 
-def add_gram_(total: Tensor, rows: Tensor, made_in: torch.dtype) -> None:
-    """total += rowsᵀ rows, with rows (positions, C) and total (C, C) of one type, in which is summed.
 
-    `made_in` is the type that the rows' values were computed in. Numbers of bfloat16 may be multiplied as such:
-    float32 holds their products exactly, so nothing is lost, and a CPU does it in half the time.
+def sums(rows: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Of rows (positions, C) and of their products, rowsᵀ rows: (C) and (C, C), summed in `dtype`.
+
+    Numbers of bfloat16 and float16 may be multiplied as such: float32 holds their products exactly, so nothing is lost.
     """
-    if made_in == torch.bfloat16 and rows.dtype == torch.float32 and rows.device.type == "cpu":
-        with _multiplying_in_bfloat16():
-            total.addmm_(rows.T, rows)
-    else:
-        total.addmm_(rows.T, rows)
+    if rows.is_cuda:
+        return rows.sum(0, dtype=dtype), sum_of_chunks(rows, dtype)
+    wide = rows.to(dtype)
+    if rows.dtype == torch.bfloat16 and dtype == torch.float32 and rows.device.type == "cpu":
+        with _multiplying_in_bfloat16():  # in half the time
+            return wide.sum(0), wide.T @ wide
+    return wide.sum(0), wide.T @ wide
+
+
+def sum_of_chunks(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """rowsᵀ rows, chunk by chunk side by side, without a copy of the rows in another type."""
+    count, channels = rows.shape
+    chunks = max(1, count // _CHUNK)
+    length = count // chunks
+    parts = rows[: chunks * length].view(chunks, length, channels)
+    total = _batch(parts.transpose(1, 2), parts, dtype).sum(0)
+    rest = rows[None, chunks * length :]
+    return total + _batch(rest.transpose(1, 2), rest, dtype)[0] if rest.shape[1] else total
+
+
+def _batch(left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.bmm(left, right) if left.dtype == dtype else torch.bmm(left, right, out_dtype=dtype)
 
 
 def times(left: Tensor, right: Tensor) -> Tensor:
-    """left · right, (n, m) by (m, m), for a symmetric right one."""
+    """left · right, (L, n, m) by (L, m, m), for symmetric right ones."""
     multiply = _onednn() if left.dtype == torch.float32 and left.device.type == "cpu" else None
-    return multiply(left, right) if multiply else left @ right
+    if multiply:
+        return torch.stack([multiply(*each) for each in zip(left, right, strict=True)])
+    return torch.bmm(left, right)
+
+
+def times_and(left: Tensor, right: Tensor, *, factor: float, own: float) -> Tensor:
+    """factor · left · right + own · left, as `times` has them."""
+    if left.device.type == "cpu":
+        return times(left, right).mul_(factor).add_(left, alpha=own)
+    return torch.baddbmm(left, left, right, beta=own, alpha=factor)
 
 
 _switch = threading.Lock()

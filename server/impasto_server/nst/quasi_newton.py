@@ -6,7 +6,7 @@ line search; a step is only kept from being longer than the learning rate.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 import torch
@@ -14,38 +14,63 @@ from torch import Tensor
 
 from impasto_server.recipes import Recipe, Scale
 
-from .bands import bands
-from .optimiser import Pace
+from . import spectrum
+from .optimiser import StepNumbers, subtract_
 
 _LEAST_COSINE = 1e-3
 """Between a step and what it did to the slope. Below it the surface is no bowl there, and the pair says nothing."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class QuasiNewton:
-    """The last M steps and what each changed in the slope, `pairs` (2, M, 3, H, W), in a ring: a step's place is its
-    number modulo M. Until the next slope is known, minus the last one lies in the place of the change.
+    """The last M steps and what each changed in the slope, with what they multiply to.
 
-    `lengths` (M) are the steps' root mean squares, or how long the first one shall be.
+    With `spectral_power` it works on z, where the picture is F z and F a filter in favour of low frequencies: the slope
+    of z is F times the picture's, and a step in z is one of F times that in the picture.
     """
 
     pairs: Tensor
+    """(2, M, 3, H, W), steps and by how much the slope fell, in a ring: a step's place is its number modulo M. Until
+    the next slope is known, the last one lies in the place of its fall."""
+    products: Tensor
+    """(2, M, M), oldest first: of steps and of falls with falls. Above the diagonal and on it the first is the paper's
+    R. Zero for pairs that don't count, but for ones on R's diagonal."""
     lengths: Tensor
+    """(M), oldest first: the steps' root mean squares, or how long the first one shall be."""
+    gamma: Tensor
+    """The step over the slope where no pair knows better: the paper's γ, of the newest pair that counts."""
+    gain: Tensor | None
+    """The filter, as `spectrum` has it."""
 
     @classmethod
     def start(cls, picture: Tensor, size: Scale, recipe: Recipe) -> Self:
         remembered = recipe.remembered_in(size)
-        return cls(_no_pairs(remembered, picture), picture.new_full((remembered,), recipe.learning_rate))
+        return cls._without_pairs(picture, picture.new_full((remembered,), recipe.learning_rate), size, recipe)
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor]) -> Self | None:
+    def _without_pairs(cls, like: Tensor, lengths: Tensor, size: Scale, recipe: Recipe) -> Self:
+        height, width, remembered, power = size.height_px, size.width_px, len(lengths), recipe.spectral_power
+        return cls(
+            pairs=like.new_zeros((2, remembered, 3, height, width)),
+            products=torch.stack((torch.eye(remembered), torch.zeros(remembered, remembered))).to(like),
+            lengths=lengths,
+            gamma=like.new_ones(()),
+            gain=spectrum.gains(height, width, power, like) if power else None,
+        )
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], recipe: Recipe) -> Self | None:
         if "lengths" not in tensors:
             return None
-        lengths, pairs = tensors["lengths"], tensors.get("pairs")
-        return cls(_no_pairs(len(lengths), tensors["picture"]) if pairs is None else pairs, lengths)
+        picture = tensors["picture"]
+        fresh = cls._without_pairs(picture, tensors["lengths"], Scale(picture.shape[-2], picture.shape[-1], 0), recipe)
+        own = {
+            name: tensors[name] for name in ("pairs", "products", "gamma") if tensors.keys() >= fresh.tensors().keys()
+        }
+        return replace(fresh, **own)
 
     def tensors(self) -> Mapping[str, Tensor]:
-        return {"pairs": self.pairs, **self.lasting()}
+        return {"pairs": self.pairs, "products": self.products, "gamma": self.gamma, **self.lasting()}
 
     def lasting(self) -> Mapping[str, Tensor]:
         return {"lengths": self.lengths}
@@ -54,78 +79,80 @@ class QuasiNewton:
         """The first step goes about as far as the last ones did. Pairs that are taken along do harm: they know nothing
         of the detail that a larger picture has room for.
         """
-        remembered = recipe.remembered_in(size)
-        pairs = self.pairs.new_zeros((2, remembered, 3, size.height_px, size.width_px))
-        return type(self)(pairs, self.lengths.mean().repeat(remembered))
+        return self._without_pairs(self.pairs, self.lengths.mean().repeat(recipe.remembered_in(size)), size, recipe)
 
     def forget_slopes(self) -> None:
         """The next step goes straight down the slope, as far as the last one went."""
         self.pairs.zero_()
+        self.products[1].zero_()
 
-    def pace(self, rate: float, count: int, recipe: Recipe) -> Pace:
+    def step_numbers(self, rate: float, count: int, recipe: Recipe) -> StepNumbers:
         """The longest step, and the oldest pair's place, which the coming step takes."""
         return rate, count % len(self.lengths)
 
-    def turn_(self, slope: Tensor, pace: Tensor, recipe: Recipe) -> None:
-        longest, oldest = pace
-        remembered = len(self.lengths)
-        order = (oldest.long() + torch.arange(remembered, device=slope.device)) % remembered
+    def step(self, picture: Tensor, slope: Tensor, numbers: Tensor, recipe: Recipe) -> None:
+        longest, oldest = numbers
+        order = (torch.arange(len(self.lengths), device=slope.device) + oldest.long()) % len(self.lengths)
         here, newest = order[:1], order[-1:]
-        steps, slopes = self.pairs
-        slopes.index_add_(0, newest, slope)
+        if self.gain is not None:
+            spectrum.filter_(slope, self.gain)
+        steps, falls = self.pairs
+        rows, straight = self.pairs.flatten(2).flatten(0, 1), slope.flatten()
+        # As a difference, not by its products' differences: it is small beside the slopes.
+        fall = falls.index_select(0, newest).sub_(slope).flatten()
+        by_place = slope.new_empty((2, len(rows)))
+        torch.mv(rows, fall, out=by_place[0])
+        torch.mv(rows, straight, out=by_place[1])
+        by_age = by_place.view(2, 2, -1).index_select(2, order)
+        torch.dot(fall, fall, out=by_age[0, 1, -1])
+        torch.dot(fall, straight, out=by_age[1, 1, -1])
 
-        rows = self.pairs.flatten(2)
-        by_changes = (rows @ rows[1].T).index_select(1, order).index_select(2, order)
-        by_slope = (rows @ slope.flatten()).index_select(1, order)
-        curve = _curve(by_changes, by_slope, self.lengths[order].square() * slope.numel())
-        shares = torch.empty_like(by_slope).index_copy_(1, order, curve.shares)
-        step = rows.flatten(0, 1).T @ shares.flatten()
-        step.addcmul_(slope.flatten(), curve.reach)
+        curve = _curve(self.products, self.gamma, by_age, _LEAST_COSINE * slope.numel() ** 0.5 * self.lengths[-1])
+        by_fall = curve.shares[1, -1].clone()
+        curve.shares[1, -1].zero_()  # where its fall belongs lies the last slope yet
+        shares = torch.empty_like(curve.shares).index_copy_(1, order, curve.shares)
+        step = fall.mul_(by_fall).addmv_(rows.T, shares.flatten()).addcmul_(straight, curve.gamma)
+        length = (torch.dot(step, step) / slope.numel()).sqrt_().clamp_min_(torch.finfo(step.dtype).tiny ** 0.5)
+        wanted = torch.where(curve.known, length, self.lengths[-1]).minimum(longest)
+        step = step.mul_(wanted / length).view_as(slope)
+        products, lengths = curve.products.roll((-1, -1), (1, 2)), torch.cat((self.lengths[1:], wanted[None]))
 
-        step = step.view_as(slope)
-        length = _root_mean_square(step).clamp_min(torch.finfo(step.dtype).tiny)
-        wanted = torch.where(curve.known, length, self.lengths[newest][0]).minimum(longest)
-        step.mul_(wanted).div_(length)
-        slopes.index_copy_(0, here, slope.neg_())
-        slope.copy_(step)
-        steps.index_copy_(0, here, step.neg_())
-        self.lengths.index_copy_(0, here, wanted[None])
-
-
-def _root_mean_square(step: Tensor) -> Tensor:
-    squares = step.new_zeros(())
-    for band in bands(step):
-        squares += step[..., band, :].square().sum()
-    return (squares / step.numel()).sqrt()
-
-
-def _no_pairs(count: int, picture: Tensor) -> Tensor:
-    return picture.new_zeros((2, count, *picture.shape[1:]))
+        parts = [(spectrum.EVERYWHERE, step)] if self.gain is None else spectrum.filtered(step, self.gain)
+        for place, part in parts:
+            subtract_(picture, part, place, recipe)
+        falls.index_add_(0, newest, slope, alpha=-1)
+        falls.index_copy_(0, here, slope)
+        steps.index_copy_(0, here, step)
+        self.products.copy_(products)
+        self.lengths.copy_(lengths)
+        self.gamma.copy_(curve.gamma)
 
 
 class _Curve(NamedTuple):
-    """A step as what it takes of each pair, `shares` (2, M), and of the slope, `reach`; `known` if any pair counts."""
+    """A step as what it takes of each pair, `shares` (2, M), and of the slope, `gamma`; `known` if any pair counts."""
 
     shares: Tensor
-    reach: Tensor
+    gamma: Tensor
     known: Tensor
+    products: Tensor
 
 
-def _curve(by_changes: Tensor, by_slope: Tensor, step_squares: Tensor) -> _Curve:
-    """From the products of steps and changes with the changes (2, M, M) and with the slope (2, M), oldest first, and
-    of each step with itself (M). The names of the paper: S for steps, Y for changes, D and R of Sᵀ Y, γ.
+def _curve(products: Tensor, gamma: Tensor, by_age: Tensor, least: Tensor) -> _Curve:
+    """From what is known, and from the products with the newest fall and with the slope (2, 2, M), of steps and of
+    falls, oldest first; a pair counts whose steps and falls multiply to `least` times the fall's size. The names of the
+    paper: S for steps, Y for falls, R and D of Sᵀ Y, γ.
     """
-    s_y, y_y = by_changes
-    s_by_y, y_by_y = s_y.diagonal(), y_y.diagonal()
-    counts = (s_by_y > _LEAST_COSINE * (step_squares * y_by_y).sqrt()).to(s_y.dtype)
-    both = torch.outer(counts, counts)
-    r = (s_y * both).triu() + torch.diag(1 - counts)
-    s_p, y_p = by_slope * counts
-    # The newest pair that counts.
-    newest = (counts * torch.arange(1, len(counts) + 1, device=counts.device)).argmax(0, keepdim=True)
-    known = counts.any()
-    gamma = torch.where(known, (s_by_y / y_by_y)[newest], 1)[0]
+    r, y_y = products = products.clone()
+    s_by_y, y_by_y = by_age[0, :, -1]
+    torch.mul(y_by_y, s_by_y > least * y_by_y.sqrt(), out=y_y[-1, -1])
+    counts = y_y.diagonal() > 0
+    by_age *= counts
+    products[..., -1] = by_age[0]
+    y_y[-1] = by_age[0, 1]
+    gamma = torch.where(counts[-1], s_by_y / y_by_y, gamma)
+    r[-1, -1] += ~counts[-1]
+    s_p, y_p = by_age[1]
     u = torch.linalg.solve_triangular(r, s_p[:, None], upper=True)
-    inner = (s_by_y * counts)[:, None] * u + gamma * ((y_y * both) @ u - y_p[:, None])
-    of_steps = torch.linalg.solve_triangular(r.T, inner, upper=False)
-    return _Curve(torch.cat((of_steps, -gamma * u), 1).T, gamma, known)
+    inner = torch.addcmul(r.diagonal() * u[:, 0], torch.addmv(y_p, y_y, u[:, 0], beta=-1), gamma)
+    of_steps = torch.linalg.solve_triangular(r.T, inner[:, None], upper=False)
+    return _Curve(torch.cat((of_steps, u * -gamma), 1).T.contiguous(), gamma, counts.any(), products)

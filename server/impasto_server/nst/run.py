@@ -13,10 +13,9 @@ from torch import Tensor
 
 from impasto_server.recipes import Recipe, Scale
 
-from . import pictures, spectrum
+from . import pictures
 from .adam import Adam
-from .bands import bands
-from .optimiser import Optimiser, Pace
+from .optimiser import Optimiser, StepNumbers
 from .quasi_newton import QuasiNewton
 
 
@@ -110,27 +109,14 @@ class State:
             optimiser=self.optimiser.at_next_scale(size, thinning, recipe),
         )
 
-    def pace(self, recipe: Recipe) -> Pace:
+    def step_numbers(self, recipe: Recipe) -> StepNumbers:
         """What differs at the next step."""
         decay = recipe.learning_rate_decay ** (self.step_in_scale // recipe.decay_every_steps)
-        return self.optimiser.pace(recipe.learning_rate * decay, self.count, recipe)
+        return self.optimiser.step_numbers(recipe.learning_rate * decay, self.count, recipe)
 
-    def descend(self, gradient: Tensor, pace: Tensor, recipe: Recipe) -> None:
-        """A step; `pace` as a tensor (2). Takes the gradient's place.
-
-        With `spectral_power` the optimiser works on z, where the picture is F z and F a filter in favour of low
-        frequencies: the gradient of z is F times the picture's, and a step in z is one of F times that in the picture.
-        """
-        power = recipe.spectral_power
-        if power:
-            spectrum.filter_(gradient, power)
-        self.optimiser.turn_(gradient, pace, recipe)
-        if power:
-            spectrum.filter_(gradient, power)
-        for band in bands(gradient):
-            picture = self.picture[..., band, :].sub_(gradient[..., band, :])
-            if recipe.clamp:
-                pictures.clamp_(picture)
+    def step(self, gradient: Tensor, numbers: Tensor, recipe: Recipe) -> None:
+        """Takes a step, and uses up the gradient; its numbers as a tensor (2). Takes none where there is no memory."""
+        self.optimiser.step(self.picture, gradient, numbers, recipe)
 
     def made_step(self) -> None:
         """Counts a step."""
@@ -270,7 +256,7 @@ def _state(
 ) -> State:
     own = {name: tensor.to(device, copy=True) for name, tensor in checkpoint.tensors.items()}
     picture, kind = own["picture"], _KINDS[recipe.optimiser]
-    optimiser, count = kind.of(own), int(checkpoint.meta.get("count", 0))
+    optimiser, count = kind.of(own, recipe), int(checkpoint.meta.get("count", 0))
     if optimiser is None:  # a run with another optimiser is gone on from
         optimiser, count = kind.start(picture, size, recipe), 0
     return State(scale, step_in_scale, count, picture, optimiser)

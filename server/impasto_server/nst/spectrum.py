@@ -4,21 +4,53 @@ Sources: Olah, Mordvintsev & Schubert 2017, "Feature Visualization", on precondi
 of the spectrum is a parameter here, where theirs is that of natural images.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
+from .bands import band_bytes, bands
 
-def filter_(picture: Tensor, power: float) -> Tensor:
-    """Multiplies each wave of f cycles a pixel by (2 f) ^ -power, in place; in a picture (1, 3, H, W).
+Place = tuple[slice, slice]
+"""Some channels and some rows of a picture."""
+
+EVERYWHERE = (slice(None), slice(None))
+
+
+def gains(height: int, width: int, power: float, like: Tensor) -> Tensor:
+    """What each wave of a picture is multiplied by, (H, W // 2 + 1): (2 f) ^ -power for f cycles a pixel.
 
     The highest frequency along an axis, f = ½, stays as it is; what has no frequency counts as one wave a picture.
     """
-    height, width = picture.shape[-2:]
-    rows = torch.fft.fftfreq(height, device=picture.device, dtype=picture.dtype)
-    columns = torch.fft.rfftfreq(width, device=picture.device, dtype=picture.dtype)
+    rows = torch.fft.fftfreq(height, device=like.device, dtype=like.dtype)
+    columns = torch.fft.rfftfreq(width, device=like.device, dtype=like.dtype)
     frequencies = torch.hypot(rows[:, None], columns[None]).clamp_min_(1 / max(height, width))
-    gain = (2 * frequencies).pow_(-power)
-    for channel in picture[0]:  # one at a time: a third of the room
-        spectrum = torch.fft.rfft2(channel).mul_(gain)
-        channel.copy_(torch.fft.irfft2(spectrum, s=(height, width)))
+    return frequencies.mul_(2).pow_(-power)
+
+
+def filtered(picture: Tensor, gain: Tensor) -> Iterator[tuple[Place, Tensor]]:
+    """The filtered picture, part by part; `gain` is that of its size. A part of the picture may change once it came.
+
+    Before the first part comes, all memory of the picture's size is taken that the others will need.
+    """
+    if picture.device.type != "cpu":
+        sides = picture.shape[-2:]
+        yield EVERYWHERE, torch.fft.irfft2(torch.fft.rfft2(picture).mul_(gain), s=sides)
+        return
+    # Channel by channel and along one axis after the other: a tenth of the room, and no slower.
+    height, width = picture.shape[-2:]
+    waves = torch.empty_like(gain, dtype=picture.dtype.to_complex())
+    side = max(1, band_bytes(picture.device) // (waves.itemsize * height))
+    for channel in range(picture.shape[1]):
+        torch.fft.rfft(picture[0, channel], out=waves)
+        for part, factor in zip(torch.split(waves, side, 1), torch.split(gain, side, 1), strict=True):
+            part.copy_(torch.fft.ifft(torch.fft.fft(part, dim=0).mul_(factor), dim=0))
+        for rows in bands(picture):
+            yield (slice(channel, channel + 1), rows), torch.fft.irfft(waves[rows], n=width)[None, None]
+
+
+def filter_(picture: Tensor, gain: Tensor) -> Tensor:
+    """Filters a picture (1, 3, H, W) in place."""
+    for place, part in filtered(picture, gain):
+        picture[:, *place] = part
     return picture
