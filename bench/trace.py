@@ -225,6 +225,7 @@ _COMPOSITE: Mapping[str, Callable[[tuple[Any, ...], Any], tuple[int, int]]] = {
     "_fft_r2c": _fourier_forth,
     "_fft_c2r": _fourier_back,
     "convolution": _with_bias,
+    "impasto::convolved": _with_bias,
     "impasto::clear_border_": _border_only,
     "impasto::replicate_border_": _border_only,
     "addmm": _onto_a_copy,

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from impasto_server.recipes import CONVOLUTIONS, LAST_OF_BLOCK, LAYERS, Pooling
 
 from . import maps as map_kernels
-from .convolution import convolved_and_rectified
+from .convolution import convolved, convolved_and_rectified
 from .maps import MapKernels, Maps, StylePull
 from .tiles import Tile, halvings
 from .vgg import Vgg
@@ -140,7 +140,7 @@ class Network:
                     self._kernels.clear_(gradient)
                 del maps
             assert gradient
-            gradient = Maps(F.conv2d(gradient.whole, self._back[name], padding=1), self._border)
+            gradient = Maps(convolved(gradient.whole, self._back[name]), self._border)
         assert gradient
         map_kernels.fold_(gradient)
         return gradient.inner, distances
@@ -153,7 +153,7 @@ class Network:
         for name in self._names:
             convolution = self._forth[name]
             if name in wanted:
-                raw = Maps(F.conv2d(maps.whole, convolution.weight, convolution.bias, padding=1), self._border)
+                raw = Maps(convolved(maps.whole, convolution.weight, convolution.bias), self._border)
                 yield name, raw
                 maps = Maps(F.relu(raw.whole), self._border)
                 del raw
@@ -179,7 +179,7 @@ class Network:
     def _convolved_and_rectified(self, maps: Tensor, convolution: Convolution) -> Tensor:
         if self.shortcuts.fused:
             return convolved_and_rectified(maps, convolution.weight, convolution.bias)
-        return F.conv2d(maps, convolution.weight, convolution.bias, padding=1).relu_()
+        return convolved(maps, convolution.weight, convolution.bias).relu_()
 
     def _pull_to_target_(self, layer: str, gradient: Maps, maps: Maps, content: ContentPull, tile: Tile) -> Tensor:
         own = tile.own_block(layer, *maps.sides)
@@ -191,7 +191,7 @@ _NO_PULL = Pull(None, None)
 
 
 def _kernels(vgg: Vgg, dtype: torch.dtype) -> MapKernels:
-    if vgg.shortcuts.own_kernels and dtype.itemsize <= 4:
+    if vgg.shortcuts.own_kernels and dtype != torch.float64:  # they add up in float32
         from .kernels import maps  # needs Triton, which isn't everywhere
 
         return maps
