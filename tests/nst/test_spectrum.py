@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from impasto_server.nst import spectrum
+from impasto_server.nst import bands, spectrum
 
 
 def filter_(picture: torch.Tensor, power: float) -> torch.Tensor:
@@ -38,3 +38,14 @@ def test_the_filter_is_its_own_adjoint() -> None:
 def test_no_power_changes_nothing() -> None:
     picture = torch.randn(1, 3, 17, 30, dtype=torch.float64)
     torch.testing.assert_close(filter_(picture.clone(), 0.0), picture)
+
+
+@pytest.mark.parametrize("sides", [(1, 7), (33, 50), (48, 31)])
+def test_filtering_part_by_part_is_filtering_at_once(sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU does the one and a GPU the other."""
+    for module in (bands, spectrum):
+        monkeypatch.setattr(module, "band_bytes", lambda device: 500)
+    picture = torch.randn(1, 3, *sides, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    gain = spectrum.gains(*sides, 0.3, picture)
+    at_once = spectrum.filtered_at_once(picture, gain)
+    torch.testing.assert_close(spectrum.filter_(picture, gain), at_once)

@@ -33,12 +33,14 @@ class QuasiNewton:
     """(2, M, 3, H, W), steps and by how much the slope fell, in a ring: a step's place is its number modulo M. Until
     the next slope is known, the last one lies in the place of its fall."""
     products: Tensor
-    """(2, M, M), oldest first: of steps and of falls with falls. Above the diagonal and on it the first is the paper's
-    R. Zero for pairs that don't count, but for ones on R's diagonal."""
+    """(2, M, M), oldest first: the inverse of the paper's R, and what falls multiply to with falls. Pairs that don't
+    count have zeros in both, but for ones on R's diagonal."""
     lengths: Tensor
     """(M), oldest first: the steps' root mean squares, or how long the first one shall be."""
     gamma: Tensor
     """The step over the slope where no pair knows better: the paper's γ, of the newest pair that counts."""
+    orders: Tensor
+    """(M, M), by the oldest pair's place, the places of all, oldest first."""
     gain: Tensor | None
     """The filter, as `spectrum` has it."""
 
@@ -50,11 +52,13 @@ class QuasiNewton:
     @classmethod
     def _without_pairs(cls, like: Tensor, lengths: Tensor, size: Scale, recipe: Recipe) -> Self:
         height, width, remembered, power = size.height_px, size.width_px, len(lengths), recipe.spectral_power
+        places = torch.arange(remembered, device=like.device)
         return cls(
             pairs=like.new_zeros((2, remembered, 3, height, width)),
             products=torch.stack((torch.eye(remembered), torch.zeros(remembered, remembered))).to(like),
             lengths=lengths,
             gamma=like.new_ones(()),
+            orders=(places[:, None] + places) % remembered,
             gain=spectrum.gains(height, width, power, like) if power else None,
         )
 
@@ -92,7 +96,7 @@ class QuasiNewton:
 
     def step(self, picture: Tensor, slope: Tensor, numbers: Tensor, recipe: Recipe) -> None:
         longest, oldest = numbers
-        order = (torch.arange(len(self.lengths), device=slope.device) + oldest.long()) % len(self.lengths)
+        (order,) = self.orders.index_select(0, oldest.long()[None])
         here, newest = order[:1], order[-1:]
         if self.gain is not None:
             spectrum.filter_(slope, self.gain)
@@ -108,14 +112,13 @@ class QuasiNewton:
         torch.dot(fall, straight, out=by_age[1, 1, -1])
 
         curve = _curve(self.products, self.gamma, by_age, _LEAST_COSINE * slope.numel() ** 0.5 * self.lengths[-1])
-        by_fall = curve.shares[1, -1].clone()
-        curve.shares[1, -1].zero_()  # where its fall belongs lies the last slope yet
         shares = torch.empty_like(curve.shares).index_copy_(1, order, curve.shares)
-        step = fall.mul_(by_fall).addmv_(rows.T, shares.flatten()).addcmul_(straight, curve.gamma)
+        shares[1].index_fill_(0, newest, 0)  # where the newest fall belongs lies the last slope yet
+        step = fall.mul_(curve.shares[1, -1]).addmv_(rows.T, shares.flatten()).addcmul_(straight, curve.gamma)
         length = (torch.dot(step, step) / slope.numel()).sqrt_().clamp_min_(torch.finfo(step.dtype).tiny ** 0.5)
         wanted = torch.where(curve.known, length, self.lengths[-1]).minimum(longest)
         step = step.mul_(wanted / length).view_as(slope)
-        products, lengths = curve.products.roll((-1, -1), (1, 2)), torch.cat((self.lengths[1:], wanted[None]))
+        lengths = torch.cat((self.lengths[1:], wanted[None]))
 
         parts = [(spectrum.EVERYWHERE, step)] if self.gain is None else spectrum.filtered(step, self.gain)
         for place, part in parts:
@@ -123,7 +126,7 @@ class QuasiNewton:
         falls.index_add_(0, newest, slope, alpha=-1)
         falls.index_copy_(0, here, slope)
         steps.index_copy_(0, here, step)
-        self.products.copy_(products)
+        self.products.copy_(curve.products)
         self.lengths.copy_(lengths)
         self.gamma.copy_(curve.gamma)
 
@@ -142,17 +145,19 @@ def _curve(products: Tensor, gamma: Tensor, by_age: Tensor, least: Tensor) -> _C
     falls, oldest first; a pair counts whose steps and falls multiply to `least` times the fall's size. The names of the
     paper: S for steps, Y for falls, R and D of Sᵀ Y, γ.
     """
-    r, y_y = products = products.clone()
+    inverse_r, y_y = products = products.roll((-1, -1), (1, 2))  # the newest pair takes the oldest one's place
     s_by_y, y_by_y = by_age[0, :, -1]
     torch.mul(y_by_y, s_by_y > least * y_by_y.sqrt(), out=y_y[-1, -1])
     counts = y_y.diagonal() > 0
     by_age *= counts
-    products[..., -1] = by_age[0]
-    y_y[-1] = by_age[0, 1]
+    y_y[:, -1] = y_y[-1] = by_age[0, 1]
     gamma = torch.where(counts[-1], s_by_y / y_by_y, gamma)
-    r[-1, -1] += ~counts[-1]
+    # One column more of R is one more of its inverse; without the oldest pair's, the rest stays as it is.
+    inverse_r[-1].zero_()
+    of_newest = torch.where(counts[-1], s_by_y, 1).reciprocal_()
+    torch.mul(inverse_r[:-1, :-1] @ by_age[0, 0, :-1], -of_newest, out=inverse_r[:-1, -1])
+    inverse_r[-1, -1] = of_newest
     s_p, y_p = by_age[1]
-    u = torch.linalg.solve_triangular(r, s_p[:, None], upper=True)
-    inner = torch.addcmul(r.diagonal() * u[:, 0], torch.addmv(y_p, y_y, u[:, 0], beta=-1), gamma)
-    of_steps = torch.linalg.solve_triangular(r.T, inner[:, None], upper=False)
-    return _Curve(torch.cat((of_steps, u * -gamma), 1).T.contiguous(), gamma, counts.any(), products)
+    u = inverse_r @ s_p
+    inner = torch.addcmul(u / inverse_r.diagonal(), torch.addmv(y_p, y_y, u, beta=-1), gamma)
+    return _Curve(torch.stack((inverse_r.T @ inner, u * -gamma)), gamma, counts.any(), products)

@@ -34,19 +34,29 @@ def filtered(picture: Tensor, gain: Tensor) -> Iterator[tuple[Place, Tensor]]:
     Before the first part comes, all memory of the picture's size is taken that the others will need.
     """
     if picture.device.type != "cpu":
-        sides = picture.shape[-2:]
-        yield EVERYWHERE, torch.fft.irfft2(torch.fft.rfft2(picture).mul_(gain), s=sides)
+        at_once = picture.shape[1] if picture.nbytes <= band_bytes(picture.device) else 1
+        for first in range(0, picture.shape[1], at_once):
+            channels = slice(first, first + at_once)
+            yield (channels, slice(None)), filtered_at_once(picture[:, channels], gain)
         return
-    # Channel by channel and along one axis after the other: a tenth of the room, and no slower.
+    # Channel by channel and along one axis after the other: a sixth of the room, and no slower.
     height, width = picture.shape[-2:]
     waves = torch.empty_like(gain, dtype=picture.dtype.to_complex())
     side = max(1, band_bytes(picture.device) // (waves.itemsize * height))
     for channel in range(picture.shape[1]):
-        torch.fft.rfft(picture[0, channel], out=waves)
+        for rows in bands(picture):
+            waves[rows] = torch.fft.rfft(picture[0, channel, rows])
         for part, factor in zip(torch.split(waves, side, 1), torch.split(gain, side, 1), strict=True):
             part.copy_(torch.fft.ifft(torch.fft.fft(part, dim=0).mul_(factor), dim=0))
         for rows in bands(picture):
             yield (slice(channel, channel + 1), rows), torch.fft.irfft(waves[rows], n=width)[None, None]
+
+
+def filtered_at_once(picture: Tensor, gain: Tensor) -> Tensor:
+    """All of it, with three times its room."""
+    waves = torch.fft.rfft2(picture).mul_(gain)
+    found: Tensor = torch.fft.irfft2(waves, s=picture.shape[-2:])
+    return found
 
 
 def filter_(picture: Tensor, gain: Tensor) -> Tensor:
