@@ -28,11 +28,12 @@ from torch.utils._pytree import tree_leaves
 
 from bench.report import Found, Row, at_most
 from impasto_server.nst import losses, pictures
+from impasto_server.nst.network import Network
 from impasto_server.nst.objective import objective
 from impasto_server.nst.shortcuts import Shortcuts
 from impasto_server.nst.state import State
 from impasto_server.nst.tiled import TiledNetwork
-from impasto_server.nst.vgg import Network, Vgg
+from impasto_server.nst.vgg import Vgg
 from impasto_server.nst.weights import Convolution
 from impasto_server.recipes import CONVOLUTIONS, CONVOLUTIONS_PER_BLOCK, RECIPES, Recipe, plan
 
@@ -77,10 +78,7 @@ def count(recipe: Recipe, height: int, width: int, shortcuts: Shortcuts) -> Cost
     with _nothing_kept(), FakeTensorMode(), torch.device("cuda"), torch.no_grad():
         content, style = torch.zeros(3, height, width), torch.zeros(3, height, width)
         vgg = Vgg("nothing", _convolutions(), shortcuts)
-        layers = {*recipe.content_layers, *recipe.style_layers}
-        dtype = shortcuts.reduced if recipe.precision == "fastest" else torch.float32
-        border = recipe.objective == "relative"
-        network = Network(vgg, layers, pooling=recipe.pooling, replicate_border=border, dtype=dtype)
+        network = Network.of(recipe, vgg)
         # How many directions a style has is looked up in its numbers, which there are none of: here it has them all.
         with mock.patch.object(losses, "principal_root", torch.empty_like):
             here = objective(content, [(style, 1.0)], recipe, size, TiledNetwork(network))
@@ -89,7 +87,7 @@ def count(recipe: Recipe, height: int, width: int, shortcuts: Shortcuts) -> Cost
         weights, numbers = torch.zeros(3), torch.zeros(2)
         for _ in range(2):  # the first one makes what later ones keep
             with Counting() as counting:
-                here.descent(state.picture, weights, gradient)
+                here.loss_and_gradient(state.picture, weights, gradient)
                 state.step(gradient, numbers, recipe)
     return counting.cost()
 
@@ -214,10 +212,19 @@ def _filled_first(args: tuple[Any, ...], result: Any) -> tuple[int, int]:
     return 1, _bytes(result)
 
 
+def _border_only(args: tuple[Any, ...], result: Any) -> tuple[int, int]:
+    # It is given the whole buffer, of which it touches the outermost pixels.
+    rows, columns = args[0].shape[-2:]
+    return 0, -2 * _bytes(args[0][..., : rows - 2, : columns - 2])
+
+
 _COMPOSITE: Mapping[str, Callable[[tuple[Any, ...], Any], tuple[int, int]]] = {
     "_fft_r2c": _fourier_forth,
     "_fft_c2r": _fourier_back,
     "convolution": _with_bias,
+    "impasto::convolved": _with_bias,
+    "impasto::clear_border_": _border_only,
+    "impasto::replicate_border_": _border_only,
     "addmm": _onto_a_copy,
     "baddbmm": _onto_a_copy,
     "linalg_solve_triangular": _triangle,

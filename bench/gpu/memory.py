@@ -14,8 +14,8 @@ from bench.memory import UNTILED_PX
 from bench.peak import resident_bytes
 from bench.report import Found, Row, at_most
 from impasto_server import nst
+from impasto_server.nst.network import Network
 from impasto_server.nst.tile_sides import SHARES, needed_bytes
-from impasto_server.nst.vgg import Network
 from impasto_server.recipes import Recipe, plan
 
 
@@ -65,9 +65,6 @@ def taken_bytes(recipe: Recipe, vgg: nst.Vgg) -> tuple[int, int]:
 def estimated_bytes(recipe: Recipe, vgg: nst.Vgg) -> float:
     """As a run makes it when it begins."""
     assert recipe.height_px and recipe.width_px
-    layers = {*recipe.content_layers, *recipe.style_layers}
-    dtype = vgg.shortcuts.reduced if recipe.precision == "fastest" else torch.float32
-    border = recipe.objective == "relative"
-    network = Network(vgg, layers, pooling=recipe.pooling, replicate_border=border, dtype=dtype)
+    network = Network.of(recipe, vgg)
     *_, size = plan(recipe, recipe.height_px, recipe.width_px)
     return needed_bytes(size, network.bytes_per_pixel(), recipe)

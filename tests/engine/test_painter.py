@@ -33,7 +33,8 @@ from impasto_server.engine import (
     checkpoints,
 )
 from impasto_server.engine.painter import Painter
-from impasto_server.nst.vgg import Maps, Network
+from impasto_server.nst.maps import Maps
+from impasto_server.nst.network import Network
 from tests import the_book
 
 DRAFT = recipes.customise("draft", {"size_px": 64, "steps": 3})
@@ -168,7 +169,7 @@ def test_a_device_without_room_is_told_of_and_goes_on_in_tiles(
 ) -> None:
     forward = Network.forward
 
-    def refusing(network: Network, picture: torch.Tensor, **options: Any) -> Maps:
+    def refusing(network: Network, picture: torch.Tensor, **options: Any) -> dict[str, Maps]:
         if picture.shape[-1] * picture.shape[-2] > 140 * 140:
             raise torch.OutOfMemoryError("no room")
         return forward(network, picture, **options)
@@ -183,7 +184,7 @@ def test_a_device_without_room_is_told_of_and_goes_on_in_tiles(
 def test_a_device_without_any_room_fails_with_advice(
     painter: Painter, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refusing(*_: Any, **__: Any) -> Maps:
+    def refusing(*_: Any, **__: Any) -> dict[str, Maps]:
         raise torch.OutOfMemoryError("no room")
 
     monkeypatch.setattr(Network, "forward", refusing)

@@ -30,9 +30,9 @@ from impasto_server import nst
 from impasto_server.engine import Failed, Finished, LocalEngine, PreviewDemand, Report, Steer, Task, WorkerDied
 from impasto_server.engine.painter import Painter
 from impasto_server.gallery import GALLERY
+from impasto_server.nst.network import Network
 from impasto_server.nst.pictures import normalised
 from impasto_server.nst.tile_sides import SHARES
-from impasto_server.nst.vgg import Network
 from impasto_server.recipes import Recipe, customise
 
 CUDA = torch.cuda.is_available()

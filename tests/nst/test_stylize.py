@@ -14,8 +14,9 @@ from torch import Tensor
 
 from impasto_server import nst, recipes
 from impasto_server.nst.adam import Adam
+from impasto_server.nst.maps import Maps
+from impasto_server.nst.network import Network
 from impasto_server.nst.state import State
-from impasto_server.nst.vgg import Maps, Network
 from impasto_server.recipes import RECIPES, Recipe
 
 from .conftest import photograph
@@ -279,7 +280,7 @@ def test_a_run_that_is_out_of_memory_goes_on_in_smaller_tiles(
     """A device with room for 140 × 140 pixels: the network is real, its allocator is told to refuse."""
     forward = Network.forward
 
-    def refusing(network: Network, picture: Tensor, **options: Any) -> Maps:
+    def refusing(network: Network, picture: Tensor, **options: Any) -> dict[str, Maps]:
         if picture.shape[-1] * picture.shape[-2] > 140 * 140:
             raise torch.OutOfMemoryError("no room")
         return forward(network, picture, **options)
@@ -295,7 +296,7 @@ def test_a_run_that_is_out_of_memory_goes_on_in_smaller_tiles(
 def test_a_device_without_room_for_the_smallest_tile_says_so(
     vgg: nst.Vgg, content: Tensor, style: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refusing(network: Network, picture: Tensor, **options: Any) -> Maps:
+    def refusing(network: Network, picture: Tensor, **options: Any) -> dict[str, Maps]:
         raise torch.OutOfMemoryError("no room")
 
     monkeypatch.setattr(Network, "forward", refusing)

@@ -1,6 +1,6 @@
 """Activations by layer name, and their gradient."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import pytest
 import torch
@@ -8,8 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto_server import nst
+from impasto_server.nst import losses
+from impasto_server.nst.maps import Maps, StylePull
+from impasto_server.nst.network import ContentPull, Network, Pull
 from impasto_server.nst.tiles import tiles
-from impasto_server.nst.vgg import Network
 from impasto_server.recipes import CONVOLUTIONS, LAST_OF_BLOCK, LAYERS, Pooling
 
 from .conftest import vgg_in
@@ -27,7 +29,17 @@ def features(
     dtype: torch.dtype = torch.float32,
 ) -> dict[str, Tensor]:
     network = Network(vgg, layers, pooling=pooling, replicate_border=replicate_border, dtype=dtype)
-    return network.forward(picture, keep=False).features
+    return shown(network, picture)
+
+
+def shown(network: Network, picture: Tensor) -> dict[str, Tensor]:
+    found = {}
+
+    def see(layer: str, maps: Maps) -> None:
+        found[layer] = maps.inner.clone()
+
+    network.forward(picture, keep=False, see=see)
+    return found
 
 
 @pytest.mark.parametrize("replicate_border", [True, False])
@@ -69,7 +81,7 @@ def test_average_pooling_keeps_the_last_pixels_of_odd_sides(
     vgg: nst.Vgg, pooling: Pooling, sides: tuple[int, int]
 ) -> None:
     network = Network(vgg, ["relu4_1"], pooling=pooling, replicate_border=True, dtype=torch.float32)
-    maps = network.forward(torch.zeros(1, 3, 33, 49), keep=False).features["relu4_1"]
+    maps = shown(network, torch.zeros(1, 3, 33, 49))["relu4_1"]
     assert maps.shape == (1, 512, *sides)
     assert network.sides("relu4_1", 33, 49) == sides
 
@@ -104,19 +116,25 @@ def test_the_way_back_is_the_gradient_that_autograd_finds(
     picture = torch.randn(1, 3, 33, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     options = {"pooling": pooling, "replicate_border": replicate_border}
     network = Network(exact_vgg, layers, dtype=torch.float64, **options)
-    maps = network.forward(picture, keep=True)
-    slopes = {layer: torch.randn_like(maps.features[layer]) for layer in layers}
+    kept = network.forward(picture, keep=True)
+    found = {layer: kept[layer].inner for layer in layers}
     expected = plainly(exact_vgg, picture.requires_grad_(), **options)
-    for layer in layers:
-        torch.testing.assert_close(maps.features[layer], expected[layer])
-    (autograd,) = torch.autograd.grad(sum((slopes[layer] * expected[layer]).sum() for layer in layers), picture)
-
-    def pull(layer: str, _: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        yield slice(0, 3), slopes[layer][..., :3, :]
-        yield slice(3, None), slopes[layer][..., 3:, :]
-
+    loss, pulls, distances = torch.zeros(()), {}, {}
+    for number, layer in enumerate(layers):
+        torch.testing.assert_close(found[layer], expected[layer])
+        target, factor = torch.randn_like(found[layer]), torch.tensor(0.5 + number, dtype=torch.float64)
+        matrix = torch.randn(found[layer].shape[1], found[layer].shape[1]).double()
+        matrix, vector = matrix + matrix.T, matrix[0]
+        pulls[layer] = Pull(StylePull(matrix, vector), ContentPull(target, factor))
+        positions = losses.as_rows(expected[layer])
+        distances[layer] = (expected[layer] - target).square().sum()
+        loss = loss + factor / 2 * distances[layer] + ((positions @ matrix / 2 + vector) * positions).sum()
+    (autograd,) = torch.autograd.grad(loss, picture)
     (whole,) = tiles(33, 50, 50, 0)
-    torch.testing.assert_close(network.backward(maps, pull, whole), autograd, rtol=1e-10, atol=1e-12)
+    gradient, squared = network.backward(kept, pulls, whole)
+    torch.testing.assert_close(gradient, autograd, rtol=1e-10, atol=1e-12 * float(autograd.abs().max()))
+    torch.testing.assert_close(squared, distances)
+    assert not kept
 
 
 def test_bfloat16_says_nearly_the_same(vgg: nst.Vgg) -> None:

@@ -1,6 +1,6 @@
 """What a run descends on at one scale: the losses of a picture against its content and its styles."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +9,9 @@ from torch import Tensor
 from impasto_server.recipes import MINIMUM_SIDE_PX, Recipe, Scale
 
 from . import losses, pictures
-from .bands import bands
 from .losses import Content, Moments, RelativeStyle, Slope, StyleLoss, TextbookStyle
+from .maps import Maps, StylePull
+from .network import ContentPull, Pull
 from .tiled import TiledNetwork, add_moments
 from .tiles import Tile
 
@@ -33,7 +34,7 @@ class Objective:
     style_share: float = 1.0
 
     @torch.no_grad()
-    def descent(self, picture: Tensor, weights: Tensor, gradient: Tensor) -> Tensor:
+    def loss_and_gradient(self, picture: Tensor, weights: Tensor, gradient: Tensor) -> Tensor:
         """The weighted content, style and total variation losses, (3), of a normalised picture (1, 3, H, W).
 
         `weights` are those of the three terms, (3). The gradient of the weighted sum goes into `gradient`, shaped
@@ -45,46 +46,50 @@ class Objective:
         tiles = self.network.pieces(picture)
         moments: dict[str, Moments] = {}
         for tile in tiles:
-            maps = self.network.forward(picture, tile, keep=len(tiles) == 1)
-            add_moments(moments, maps, self.style.layers, tile, picture.dtype)
+
+            def see(layer: str, maps: Maps, tile: Tile = tile) -> None:
+                if layer in self.style.layers:
+                    add_moments(moments, layer, maps, tile, picture.dtype)
+
+            kept = self.network.forward(picture, tile, keep=tile is tiles[-1], see=see)
         style, slopes = self.style(moments, self.style_share * weights[1])
+        pulls, magnified = self._pulls(slopes, weights)
         content = tv.new_zeros(())
-        for tile in tiles:
-            if len(tiles) > 1:
-                del maps  # before the next ones come
-                maps = self.network.forward(picture, tile, keep=True)
-            pull = _Pull(self, slopes, weights, tile)
-            seen = self.network.network.backward(maps, pull, tile)
+        for tile in (tiles[-1], *tiles[:-1]):  # the maps of the last one are there already
+            kept = kept or self.network.forward(picture, tile, keep=True)
+            seen, distances = self.network.network.backward(kept, pulls, tile)
+            if magnified is not None:
+                seen = seen.to(gradient.dtype) / magnified
             gradient[..., tile.rows, tile.columns] += seen
-            content += pull.content
+            for layer, distance in distances.items():
+                content += self.content_share * self.content[layer].scale * distance
         return torch.stack((content, self.style_share * style, tv)) * weights
 
+    def _pulls(self, slopes: Mapping[str, Slope], weights: Tensor) -> tuple[dict[str, Pull], Tensor | None]:
+        """What pulls at the layers, and how many times as hard as it should, (); None: just as hard."""
+        dtype = self.network.network.dtype
+        by_content = 2 * self.content_share * weights[0]
+        content = {layer: ContentPull(each.target, by_content * each.scale) for layer, each in self.content.items()}
+        if dtype != torch.float16:
+            style = {layer: StylePull(*slope.affine(dtype)) for layer, slope in slopes.items()}
+            magnified = None
+        else:
+            # A position's part of a mean over all of them is less than float16 can tell from zero. A power of two, so
+            # that nothing is rounded, has features of 1 pulled by no more than about 1.
+            exact = {layer: slope.affine(weights.dtype) for layer, slope in slopes.items()}
+            sizes = [(matrix.abs().sum(0) + vector.abs()).max() for matrix, vector in exact.values()]
+            largest = torch.stack([*sizes, *(each.factor for each in content.values())]).max()
+            magnified = torch.exp2(-largest.clamp_min(_SMALLEST_PULL).log2().ceil())
+            style = {
+                layer: StylePull((matrix * magnified).to(dtype), (vector * magnified).to(dtype))
+                for layer, (matrix, vector) in exact.items()
+            }
+            content = {layer: ContentPull(each.target, each.factor * magnified) for layer, each in content.items()}
+        return {layer: Pull(style.get(layer), content.get(layer)) for layer in {*style, *content}}, magnified
 
-class _Pull:
-    """Each layer's own part of the gradient, in bands of rows, and the content loss, found on the way."""
 
-    def __init__(self, objective: Objective, slopes: Mapping[str, Slope], weights: Tensor, tile: Tile) -> None:
-        self._objective = objective
-        # In the network's own type, which the gradient is going to have anyway.
-        dtype = objective.network.network.dtype
-        self._slopes = {layer: slope.affine(dtype) for layer, slope in slopes.items()}
-        self._weights = weights
-        self._tile = tile
-        self.content = weights.new_zeros(())
-
-    def __call__(self, layer: str, features: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        slope, content = self._slopes.get(layer), self._objective.content.get(layer)
-        target = self._tile.part_of_whole(layer, content.target) if content else None
-        for band in bands(features):
-            here = features[..., band, :]
-            if slope:
-                matrix, vector = slope
-                yield band, losses.as_maps(torch.addmm(vector, losses.as_rows(here), matrix), here)
-            if content and target is not None:
-                scale = self._objective.content_share * content.scale
-                apart = here.to(self._weights.dtype) - target[..., band, :]
-                self.content += scale * apart.square().sum()
-                yield band, apart.mul_(2 * scale * self._weights[0])
+_SMALLEST_PULL = 1e-30
+"""Where nothing pulls, nothing is to be magnified beyond all numbers."""
 
 
 @torch.no_grad()

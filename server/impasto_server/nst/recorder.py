@@ -57,7 +57,7 @@ class Recorder:
 
     @torch.no_grad()
     def _make(self) -> None:
-        terms = self._objective.descent(self._state.picture, self._weights, self._gradient)
+        terms = self._objective.loss_and_gradient(self._state.picture, self._weights, self._gradient)
         self._state.step(self._gradient, self._numbers, self._recipe)
         self._terms.copy_(terms)
 

@@ -15,6 +15,7 @@ from .convergence import Convergence
 from .devices import try_every_kernel
 from .marks import Reading
 from .memory import is_out_of_memory, release
+from .network import Network
 from .objective import Style, network_input, objective
 from .recorder import Recorder
 from .state import State
@@ -22,7 +23,7 @@ from .steering import Steering, Weights
 from .step import DivergedError, Step
 from .tile_sides import TileSides
 from .tiled import TiledNetwork
-from .vgg import Network, Vgg
+from .vgg import Vgg
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def stylize(
     """
     _check(content, styles)
     scales = plan(recipe, *content.shape[-2:])
-    network = _network(recipe, vgg, content)
+    network = Network.of(recipe, vgg)
     if resume is not None:
         standing = restored(resume, recipe, scales, vgg.device)
         state, weights, losses = standing.state, standing.weights, standing.losses
@@ -178,19 +179,6 @@ class _Run:
             _recipe=self.recipe,
             _standing=Standing(self.state, self.weights, self.tiles.all(), losses, self.convergence.totals),
         )
-
-
-def _network(recipe: Recipe, vgg: Vgg, content: Tensor) -> Network:
-    fastest = recipe.precision == "fastest" and content.dtype != torch.float64
-    dtype = vgg.shortcuts.reduced if fastest else vgg.convolutions["conv1_1"].weight.dtype
-    return Network(
-        vgg,
-        {*recipe.content_layers, *recipe.style_layers},
-        pooling=recipe.pooling,
-        # Zeros around a picture are a frame that the painting would answer with one of its own.
-        replicate_border=recipe.objective == "relative",
-        dtype=dtype,
-    )
 
 
 def _initial(content: Tensor, recipe: Recipe, size: Scale, device: torch.device) -> Tensor:

@@ -3,16 +3,16 @@
 import math
 from collections.abc import Sequence
 
-import torch
-
 from impasto_server.recipes import Recipe, Scale
 
 from .memory import free_memory_bytes
-from .tiles import ALIGNMENT_PX
-from .vgg import Network
+from .network import Network
+from .tiles import ALIGNMENT_PX, exceeds_one_piece, reach_px
 
-USUAL_TILE_PX = 1024
-"""Larger ones save little: their halo is a small part of them already."""
+_USUAL_PX = {"cpu": 1024}
+"""A CPU's memory is shared, and its caches hold no larger tile's maps either."""
+_USUAL_GPU_PX = 4096
+"""What a tile of 1024 px sees is a third more than what it owns, of this a twelfth."""
 SMALLEST_TILE_PX = 64
 
 _STATE_BYTES = 56
@@ -38,8 +38,7 @@ class TileSides:
     ) -> "TileSides":
         """For a run that begins: the recipe's side, or as large as free memory allows, none above `bound_px`."""
         free = free_memory_bytes(network.device)
-        bytes_per_pixel = network.bytes_per_pixel()
-        sides = [recipe.tile_px or side_px(size, bytes_per_pixel, network.device, recipe, free) for size in scales]
+        sides = [recipe.tile_px or side_px(size, network, recipe, free) for size in scales]
         return cls(sides, scales, bound_px)
 
     def __getitem__(self, scale: int) -> int | None:
@@ -56,20 +55,22 @@ class TileSides:
         return bound is not None
 
 
-def side_px(
-    size: Scale, bytes_per_pixel: float, device: torch.device, recipe: Recipe, free_bytes: int | None
-) -> int | None:
+def side_px(size: Scale, network: Network, recipe: Recipe, free_bytes: int | None) -> int | None:
     """Longest side of a tile for a picture of this size; None if there is room for the whole."""
+    device, bytes_per_pixel = network.device, network.bytes_per_pixel()
+    whole = not exceeds_one_piece(size.height_px, size.width_px)
+    usual = _USUAL_PX.get(device.type, _USUAL_GPU_PX)
     if free_bytes is None:
-        return None
+        return None if whole else usual
     pixels = size.height_px * size.width_px
     room = free_bytes * SHARES.get(device.type, 0.5) - (
         0 if device.type == "cpu" else pixels * (_STATE_BYTES + _optimiser_bytes(size, recipe))
     )
-    if pixels * bytes_per_pixel <= room:
+    if whole and pixels * bytes_per_pixel <= room:
         return None
-    side = math.isqrt(max(0, int(room / bytes_per_pixel))) // ALIGNMENT_PX * ALIGNMENT_PX
-    return max(SMALLEST_TILE_PX, min(side, USUAL_TILE_PX))
+    around = 2 * math.ceil(reach_px(network.layers) / ALIGNMENT_PX) * ALIGNMENT_PX
+    side = (math.isqrt(max(0, int(room / bytes_per_pixel))) - around) // ALIGNMENT_PX * ALIGNMENT_PX
+    return max(SMALLEST_TILE_PX, min(side, usual))
 
 
 def smaller(tile: int | None, size: Scale) -> int | None:

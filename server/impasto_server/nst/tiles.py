@@ -7,6 +7,7 @@ inner edge is wrong and spoils features as far as they reach; no feature that th
 import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from types import EllipsisType
 
 from torch import Tensor
 
@@ -14,6 +15,10 @@ from impasto_server.recipes import CONVOLUTIONS
 
 ALIGNMENT_PX = 16
 """VGG-19 halves a picture four times on the way to its fifth block."""
+
+
+Block = tuple[EllipsisType, slice, slice]
+"""Rows and columns of maps (1, C, h, w), as an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +32,20 @@ class Tile:
 
     def own_part(self, layer: str, maps: Tensor) -> Tensor:
         """Of a layer's maps (1, C, h, w) of what the tile sees, what it owns."""
-        return self._part(layer, maps, self.rows.start, self.columns.start)
+        return maps[self.own_block(layer, maps.shape[-2], maps.shape[-1])]
+
+    def own_block(self, layer: str, height: int, width: int) -> Block:
+        """Of a layer's maps of what the tile sees, height × width, the block that it owns."""
+        return self._block(layer, height, width, self.rows.start, self.columns.start)
 
     def part_of_whole(self, layer: str, maps: Tensor) -> Tensor:
         """Of a layer's maps (1, C, h, w) of the whole picture, what the tile owns."""
-        return self._part(layer, maps, 0, 0)
+        return maps[self._block(layer, maps.shape[-2], maps.shape[-1], 0, 0)]
 
-    def _part(self, layer: str, maps: Tensor, top: int, left: int) -> Tensor:
-        rows = _halved(self.own_rows, self.rows, top, layer, maps.shape[-2])
-        columns = _halved(self.own_columns, self.columns, left, layer, maps.shape[-1])
-        return maps[..., rows, columns]
+    def _block(self, layer: str, height: int, width: int, top: int, left: int) -> Block:
+        rows = _halved(self.own_rows, self.rows, top, layer, height)
+        columns = _halved(self.own_columns, self.columns, left, layer, width)
+        return ..., rows, columns
 
 
 def halvings(layer: str) -> int:
@@ -48,6 +57,25 @@ def reach_px(layers: Collection[str]) -> int:
     """How far the deepest of the layers sees beyond the block of pixels that it lies over: 70 for `conv5_1`."""
     deepest = max(CONVOLUTIONS.index(layer.replace("relu", "conv")) for layer in layers)
     return sum(2 ** halvings(name) for name in CONVOLUTIONS[: deepest + 1])
+
+
+_MOST_NUMBERS = 2**31 - 1
+"""Of one tensor: several kernels count with 32 bits."""
+_NUMBERS_PER_PIXEL = 64
+"""In the largest maps, the first block's; poolings quarter what they see before channels double."""
+_BORDER_PX = 2
+"""Both sides' of maps that have one."""
+
+
+def exceeds_one_piece(height: int, width: int) -> bool:
+    """Whether maps of a picture have more numbers than every kernel can count."""
+    return _NUMBERS_PER_PIXEL * (height + _BORDER_PX) * (width + _BORDER_PX) > _MOST_NUMBERS
+
+
+def largest_side_px(layers: Collection[str]) -> int:
+    """The longest side of a tile, a multiple of 16, whose maps of all that it sees every kernel can count."""
+    seen = math.isqrt(_MOST_NUMBERS // _NUMBERS_PER_PIXEL) - _BORDER_PX
+    return (seen - 2 * _rounded_up(reach_px(layers))) // ALIGNMENT_PX * ALIGNMENT_PX
 
 
 def tiles(height: int, width: int, side: int, reach: int) -> Iterator[Tile]:
