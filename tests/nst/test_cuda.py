@@ -328,8 +328,9 @@ def test_a_picture_that_is_no_longer_finite_is_no_result(
 ) -> None:
     original = Network.backward
 
-    def broken(network: Network, *arguments: Any) -> Tensor:
-        return original(network, *arguments).fill_(torch.nan)
+    def broken(network: Network, *arguments: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        gradient, distances = original(network, *arguments)
+        return gradient.fill_(torch.nan), distances
 
     monkeypatch.setattr(Network, "backward", broken)
     task = a_task(tmp_path)

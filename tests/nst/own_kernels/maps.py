@@ -1,11 +1,6 @@
-"""Our own kernels for maps do what torch's do. On a GPU they run compiled, elsewhere in Triton's interpreter."""
+"""Our own kernels for maps do what torch's do: cases for `test_own_kernels.py`."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,54 +15,11 @@ from impasto_server.nst.vgg import Vgg
 from impasto_server.nst.weights import Convolution
 from impasto_server.recipes import CONVOLUTIONS, Pooling
 
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 CHANNELS = 64
 SIDES = [(1, 1), (1, 7), (6, 2), (9, 14)]
 PRECISIONS = [(torch.float32, 1e-6), (torch.bfloat16, 8e-3), (torch.float16, 1e-3)]
 """How far from the other's results, in units of the largest: a sum rounded once may be rounded twice elsewhere."""
-
-pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
-runs_kernels = pytest.mark.skipif(not INTERPRETED and DEVICE.type == "cpu", reason="runs in the interpreter's process")
-
-
-@pytest.mark.skipif(INTERPRETED or DEVICE.type == "cuda", reason="is what starts the interpreter's process")
-def test_the_kernels_do_the_same_in_triton_s_interpreter() -> None:
-    """In a process of its own: Triton decides when it is imported."""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", __file__]
-    run = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert " passed" in run.stdout
-
-
-@pytest.mark.skipif(INTERPRETED, reason="the interpreter's process has nothing to compile")
-@pytest.mark.parametrize(("capability", "element"), [(75, "fp16"), (90, "bf16")])
-def test_the_kernels_compile_for_every_generation_of_gpus(
-    capability: int, element: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The interpreter knows no types of registers, no shared memory and no generations."""
-    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    from impasto_server.nst.kernels import maps
-
-    pointers = ("whole", "result", "gradient", "maps", "matrix", "vector", "features", "target")
-    for kernel, border in (
-        (maps._clear_border, {}),
-        (maps._replicate_border, {}),
-        (maps._back_through_relu, {"border": 1}),
-        (maps._back_through_relu_with_style, {"border": 1}),
-        (maps._back_through_average_pooling, {"border": 1}),
-        (maps._pull_to_target, {}),
-    ):
-        constants = {**border, "part": 64, "count": maps._POSITIONS}
-        types = {name: f"*{element}" if name in pointers else "i32" for name in kernel.arg_names}
-        types |= {name: "*fp32" for name in ("factor", "partial") if name in types}
-        types |= dict.fromkeys(constants, "constexpr")
-        source = ASTSource(fn=kernel, signature=types, constexprs=constants)
-        assert "cubin" in triton.compile(source, target=GPUTarget("cuda", capability, 32)).asm
 
 
 @pytest.fixture
@@ -94,7 +46,6 @@ def assert_alike(found: Tensor, expected: Tensor, precision: float) -> None:
     assert apart <= precision * expected.double().abs().max(), apart
 
 
-@runs_kernels
 @pytest.mark.parametrize("replicate_border", [True, False])
 def test_a_whole_way_forth_and_back_is_the_same(replicate_border: bool) -> None:
     """Of a tile at an odd picture's far corner, with styles on both sides of a pooling, and a content before a ReLU."""
@@ -138,7 +89,6 @@ def random_pull(layer: str, network: Network, picture: Tensor) -> Pull:
     return Pull(StylePull(style.matrix.to(DEVICE), style.vector.to(DEVICE)), None)
 
 
-@runs_kernels
 @pytest.mark.parametrize(("height", "width"), SIDES)
 def test_the_border_is_rewritten(height: int, width: int, own_kernels: MapKernels) -> None:
     for name in ("clear_", "replicate_"):
@@ -149,10 +99,17 @@ def test_the_border_is_rewritten(height: int, width: int, own_kernels: MapKernel
         assert torch.equal(found.whole, expected.whole)
 
 
-@runs_kernels
-@pytest.mark.parametrize("with_style", [True, False])
+# Triton's interpreter multiplies matrices of bfloat16 as if their bits were integers: those need a GPU.
+WITH_STYLE = [
+    (*precision, with_style)
+    for with_style in (True, False)
+    for precision in PRECISIONS
+    if DEVICE.type == "cuda" or precision[0] != torch.bfloat16 or not with_style
+]
+
+
 @pytest.mark.parametrize("border", [0, 1])
-@pytest.mark.parametrize(("dtype", "precision"), PRECISIONS)
+@pytest.mark.parametrize(("dtype", "precision", "with_style"), WITH_STYLE)
 @pytest.mark.parametrize(("height", "width"), SIDES)
 def test_the_way_back_through_a_relu(
     height: int,
@@ -165,8 +122,6 @@ def test_the_way_back_through_a_relu(
 ) -> None:
     maps, gradient = (random_maps(height, width, border, dtype, seed) for seed in (1, 2))
     style = None
-    if with_style and INTERPRETED and dtype == torch.bfloat16:
-        pytest.skip("Triton's interpreter multiplies matrices of bfloat16 as if their bits were integers")
     if with_style:
         matrix, vector = torch.randn(CHANNELS, CHANNELS) / CHANNELS, torch.randn(CHANNELS)
         style = StylePull((matrix + matrix.T).to(DEVICE, dtype), vector.to(DEVICE, dtype))
@@ -180,11 +135,15 @@ def test_the_way_back_through_a_relu(
         assert_alike(found.whole, expected.whole, 2 * precision)
 
 
-@runs_kernels
-@pytest.mark.parametrize("pooling", ["average", "max"])
+# Of a single pixel there is no largest of two by two.
+POOLED = [
+    (pooling, *sides) for pooling in ("average", "max") for sides in SIDES if pooling == "average" or min(sides) > 1
+]
+
+
 @pytest.mark.parametrize("border", [0, 1])
 @pytest.mark.parametrize(("dtype", "precision"), PRECISIONS)
-@pytest.mark.parametrize(("height", "width"), SIDES)
+@pytest.mark.parametrize(("pooling", "height", "width"), POOLED)
 def test_the_way_back_through_a_pooling(
     height: int,
     width: int,
@@ -194,8 +153,6 @@ def test_the_way_back_through_a_pooling(
     pooling: Pooling,
     own_kernels: MapKernels,
 ) -> None:
-    if pooling == "max" and min(height, width) < 2:
-        pytest.skip("there is no pool in a single pixel")
     maps = random_maps(height, width, border, dtype, 1)
     by_torch.replicate_(maps)
     high, wide = by_torch.pooled(maps, pooling).sides
@@ -205,7 +162,6 @@ def test_the_way_back_through_a_pooling(
     assert_alike(found.whole, expected.whole, 2 * precision)
 
 
-@runs_kernels
 @pytest.mark.parametrize(("dtype", "precision"), PRECISIONS)
 def test_the_pull_to_a_target(dtype: torch.dtype, precision: float, own_kernels: MapKernels) -> None:
     gradient, features, target = (random_maps(15, 20, 1, dtype, seed).inner for seed in (1, 2, 3))
