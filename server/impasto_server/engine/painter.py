@@ -75,7 +75,7 @@ class Painter:
         self._vgg: tuple[tuple[str, bool], nst.Vgg] | None = None
         self._shortcuts: nst.Shortcuts | None = None
 
-    def warm_up(self, trying: Callable[[str], None], deadly: Collection[str]) -> Sequence[str]:
+    def warm_up(self, trying: Callable[[str], None] = lambda _: None, deadly: Collection[str] = ()) -> Sequence[str]:
         """Loads the default recipe's network and finds out what the device is trusted with; says what it isn't.
 
         `trying` and `deadly` as in `nst.check_shortcuts`.
