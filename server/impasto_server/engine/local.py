@@ -182,6 +182,7 @@ class LocalWorker:
                     self._info = replace(device, notices=notices)
                     return self._info
                 case NoDevice(message):
+                    self._trying = ""  # it said why itself: no shortcut killed it
                     raise WorkerDied(message)
                 case other:
                     raise WorkerDied(f"worker {self.asked_for} got ready with {other!r}")
