@@ -257,7 +257,10 @@ class PaintDialog:
         match head["event"]:
             case "stage" | "progress":
                 self._progress.tell(head)
-                self._rehearsal.happened(head.get("stage") or f"step {head['step']}")
+                if "stage" in head:
+                    self._rehearsal.happened(head["stage"])
+                else:
+                    self._rehearsal.painted(head["step"])
             case "preview":
                 self._progress.show_preview(head, parts["pixels"])
                 self._rehearsal.happened("preview")

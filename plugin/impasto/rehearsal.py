@@ -37,6 +37,12 @@ class Rehearsal:
             self._past -= AGAIN_AND_AGAIN
             GLib.timeout_add(PAUSE_MS, self._act)
 
+    def painted(self, number):
+        """A step was painted, and with it every one before, though not each of them may have been told."""
+        waited_for = [event for event, _action in self._steps if event.startswith("step ")]
+        self._past.update(event for event in waited_for if int(event.removeprefix("step ")) <= number)
+        self.happened(f"step {number}")
+
     def _act(self):
         word, _space, rest = self._held.partition(" ")
         if word == "mark" and not self._marked(rest):
