@@ -99,8 +99,8 @@ def private_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def server_processes(server: LocalServer) -> list[int]:
-    """Processes that were started to listen on this server's socket."""
-    return processes_with(b"impasto_server", os.fsencode(server.address))
+    """Processes that were started to listen on this version's socket."""
+    return processes_with(b"impasto_server", os.fsencode(server.state_dir), f"server-{server.version}.sock".encode())
 
 
 def processes_with(*words: bytes) -> list[int]:
@@ -122,7 +122,7 @@ def private(private_state: Path) -> Iterator[LocalServer]:
     """A local server that is stopped after the test, whatever its version."""
     server = local_server()
     yield server
-    for process in processes_with(b"impasto_server", os.fsencode(server.runtime_dir)):
+    for process in processes_with(b"impasto_server", os.fsencode(server.state_dir)):
         os.kill(process, signal.SIGKILL)
 
 

@@ -3,18 +3,19 @@
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import impasto
 from impasto import _local
-from impasto._local import local_server, locked, make_private
-from impasto._runtime_dir import is_locked
-from tests.client.conftest import server_processes
+from impasto._file_lock import is_locked, locked
+from impasto._local import Process
+from impasto._private_folder import make_private
+from tests.client.conftest import processes_with, server_processes
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Unix sockets")
 
@@ -81,46 +82,88 @@ def test_without_the_server_extra_the_way_out_is_said(private, monkeypatch):
 
 
 def test_a_socket_left_behind_by_a_dead_server_is_in_nobodys_way(private):
-    make_private(private.runtime_dir)
+    make_private(private.run_dir)
+    path = private.run_dir / f"server-{impasto.__version__}.sock"
+    private.address_path.write_text(f"unix:{path}")
     with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(private.socket_path))
-    assert private.socket_path.exists()
+        dead.bind(str(path))
+    assert path.exists()
     assert not private.accepts()
     with impasto.Client() as client:
         assert client.server_info().version == impasto.__version__
 
 
-def test_only_the_user_may_enter_the_sockets_folder(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir(mode=0o777)
-    make_private(folder)
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+@pytest.mark.parametrize(
+    "address", ["", "\0\0\0", "unix:", "unix:/gone/s.sock", "127.0.0.1:", "127.0.0.1:5\n5", "127.0.0.1:70000"]
+)
+def test_an_address_that_makes_no_sense_is_nobodys(private, address):
+    make_private(private.run_dir)
+    private.address_path.write_text(address)
+    assert not private.accepts()
 
 
-def test_a_link_in_the_folders_place_is_not_trusted(tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(impasto.LocalServerError, match="belongs to somebody else"):
-        make_private(tmp_path / "run")
+def test_a_socket_in_a_folder_that_others_can_enter_is_not_trusted(private):
+    make_private(private.run_dir)
+    folder = private.state_dir / "open"
+    folder.mkdir()
+    private.address_path.write_text(f"unix:{folder}/s.sock")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{folder}/s.sock")
+        listening.listen()
+        folder.chmod(0o777)
+        assert not private.accepts()
+        folder.chmod(0o700)
+        assert private.accepts()
 
 
-def test_a_folder_that_cant_be_made_is_an_error_of_ours(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(impasto.LocalServerError, match="can't be made"):
-        make_private(tmp_path / "file" / "run")
+def test_a_server_whose_socket_was_swept_away_is_started_again(private):
+    path = Path(private.ensure_running().removeprefix("unix:"))
+    (first,) = server_processes(private)
+    path.unlink()
+    with impasto.Client() as client:
+        assert client.server_info().version == impasto.__version__
+    (second,) = server_processes(private)
+    assert first != second
+
+
+def test_a_server_on_another_machine_that_shares_the_folder_is_left_alone(private):
+    path = Path(private.ensure_running().removeprefix("unix:"))
+    (process,) = server_processes(private)
+    # What a client on another machine sees: a lock that is held, and a socket where nobody listens.
+    private.pid_path.write_text(f"{process} elsewhere")
+    path.unlink()
+    with pytest.raises(impasto.LocalServerError) as caught:
+        impasto.Client().server_info()
+    assert str(caught.value) == (
+        f"A private server runs on elsewhere, with the same folder as one here would have: {private.state_dir}. Wait "
+        "until it has ended, 15 minutes after its last work, or give this machine a folder of its own with "
+        "IMPASTO_STATE_DIR."
+    )
+    assert server_processes(private) == [process]
 
 
 def test_the_sockets_name_has_the_version(private):
-    assert impasto.__version__ in private.socket_path.name
+    assert private.ensure_running().endswith(f"server-{impasto.__version__}.sock")
 
 
-def test_a_long_state_folder_gets_a_short_socket_and_always_the_same(monkeypatch, tmp_path):
-    monkeypatch.setenv("IMPASTO_STATE_DIR", str(tmp_path / ("x" * 120)))
-    first, second = local_server(), local_server()
-    assert len(os.fsencode(first.socket_path)) < 104
-    assert first == second
-    monkeypatch.setenv("IMPASTO_STATE_DIR", str(tmp_path / ("y" * 120)))
-    assert local_server().socket_path != first.socket_path
+def test_a_file_that_cant_be_written_is_an_error_of_ours(private):
+    make_private(private.run_dir)
+    private.pid_path.mkdir()
+    with pytest.raises(impasto.LocalServerError, match=r"can't be started: .*directory"):
+        private.ensure_running()
+
+
+def test_without_unix_sockets_it_is_found_by_a_port_of_loopback(private, monkeypatch):
+    # As on Windows; its locks are not tried.
+    monkeypatch.setattr(_local, "POSIX", False)
+    address = private.ensure_running()
+    assert address.startswith("127.0.0.1:")
+    (process,) = processes_with(b"impasto_server", address.encode())
+    assert private.ensure_running() == address
+    assert private.process() == Process(process, socket.gethostname())
+    private.end()
+    assert not private.accepts()
+    assert private.process() is None
 
 
 def test_an_upgrade_ends_the_older_server_and_its_job_goes_on(private, photo, monkeypatch):
@@ -130,7 +173,9 @@ def test_an_upgrade_ends_the_older_server_and_its_job_goes_on(private, photo, mo
         job = client.submit(photo, "night-swirl", size_px=64, steps=900)
         before = next(event for event in job.watch(previews=None) if isinstance(event, impasto.Progress))
     (first,) = server_processes(older)
-    assert older.process_id() == first
+    assert older.process().id == first
+    path = Path(older.address.removeprefix("unix:"))
+    assert path.exists()
     with impasto.Client() as client:
         events = client.job(job.id).watch(previews=None, after_sequence=before.sequence)
         after = next(event for event in events if isinstance(event, impasto.Progress) and event.attempt == 2)
@@ -138,8 +183,8 @@ def test_an_upgrade_ends_the_older_server_and_its_job_goes_on(private, photo, mo
         assert client.address == private.address
     assert after.step > 1
     assert server_processes(older) == []
-    assert older.process_id() is None
-    assert not older.socket_path.exists()
+    assert older.process() is None
+    assert not path.exists()
 
 
 def test_a_server_that_ignores_its_end_is_killed(private):
@@ -163,10 +208,10 @@ def test_a_newer_server_is_left_alone(private):
 
 
 def test_a_process_id_left_behind_is_nobodys(private):
-    make_private(private.runtime_dir)
+    make_private(private.run_dir)
     older = replace(private, version="0.0.9")
-    older.pid_path.write_text(str(os.getpid()))  # the number has a new owner: us
-    assert older.process_id() is None
+    older.pid_path.write_text(f"{os.getpid()} {socket.gethostname()}")  # the number has a new owner: us
+    assert older.process() is None
     private.make_way()
 
 
@@ -179,12 +224,12 @@ def test_the_log_of_the_server_before_is_kept(private):
 
 
 def test_a_lock_keeps_the_second_out_until_the_first_is_done(tmp_path):
-    code = "from impasto._local import locked; from pathlib import Path; import sys\n"
+    code = "from impasto._file_lock import locked; from pathlib import Path; import sys\n"
     code += "with locked(Path(sys.argv[1])): print('in')"
     with locked(tmp_path / "l"):
         other = subprocess.Popen([sys.executable, "-c", code, tmp_path / "l"], stdout=subprocess.PIPE, text=True)
         with pytest.raises(subprocess.TimeoutExpired):
             other.communicate(timeout=1.5)
-        with (tmp_path / "l").open("rb") as file:
+        with (tmp_path / "l").open("r+b") as file:
             assert is_locked(file)
     assert other.communicate(timeout=10)[0] == "in\n"
