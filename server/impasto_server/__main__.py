@@ -181,8 +181,9 @@ def _certificate(state_dir: Path, chain: Path | None, key: Path | None) -> Certi
 
 
 def _announce(address: str) -> None:
-    # Scripts that start a server with port 0 read this line.
-    with contextlib.suppress(BrokenPipeError):
+    # Scripts that start a server with port 0 read this line. Nobody may read it, and a private server writes it to its
+    # log, which may be on a full disk.
+    with contextlib.suppress(OSError):
         click.echo(f"impasto: listening on {address}")
         sys.stdout.flush()
 

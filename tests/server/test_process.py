@@ -51,6 +51,22 @@ def test_health_and_reflection_are_served(server: ServerProcess) -> None:
     assert "impasto.v1.Stylizer" in {service.name for service in answer.list_services_response.service}
 
 
+def test_a_server_whose_log_is_on_a_full_disk_serves_all_the_same(tmp_path: Path) -> None:
+    listen = f"unix:{tmp_path}/s.sock"
+    command = [sys.executable, "-m", "impasto_server", "--listen", listen, "--state-dir", str(tmp_path / "state")]
+    with (
+        Path("/dev/full").open("wb") as full,
+        subprocess.Popen(command, stdout=full, stderr=full) as process,
+        grpc.insecure_channel(listen) as channel,
+    ):
+        try:
+            health = health_pb2_grpc.HealthStub(channel)
+            answer = health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        finally:
+            process.kill()
+
+
 def test_a_stopping_server_finishes_what_runs_and_takes_nothing_new(tmp_path: Path, photo_png: bytes) -> None:
     with ServerProcess(tmp_path, "--drain-s", "90") as server:
         content = wire.upload(server.stub, photo_png)
