@@ -41,6 +41,10 @@ class ServerProcess:
             )
         assert self.process.stdout
         line = self.process.stdout.readline().decode()
+        if "listening on" not in line:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
         assert "listening on" in line, self.log()
         self.address = line.split()[-1]
         self.channel = grpc.insecure_channel(self.address)
@@ -60,7 +64,9 @@ class ServerProcess:
     def worker_process_ids(self) -> list[int]:
         """Of the server's worker processes, as the system knows them."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [pid for pid in map(int, children) if b"engine.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [
+            pid for pid in map(int, children) if b"engine.local.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
 
     def terminate(self) -> None:
         """Asks it to stop, as an init system does."""

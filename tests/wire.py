@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import grpc
@@ -45,6 +45,7 @@ def create_job(
     style: str = "night-swirl",
     request_id: str = "",
     device: str = "",
+    owner: str = "",
     result: job_pb2.ResultOptions | None = None,
     **parameters: Any,
 ) -> job_pb2.Job:
@@ -58,7 +59,8 @@ def create_job(
         result=result,
         parameters=job_pb2.Parameters(**{name: value for name, value in chosen.items() if value is not None}),
     )
-    return stub.CreateJob(stylizer_pb2.CreateJobRequest(spec=spec, request_id=request_id)).job
+    request = stylizer_pb2.CreateJobRequest(spec=spec, request_id=request_id)
+    return stub.CreateJob(request, metadata=[("impasto-client", owner)] if owner else None).job
 
 
 def watch(
@@ -75,6 +77,11 @@ def watch(
         yield response.event
 
 
+def sequences(events: Iterable[job_pb2.JobEvent]) -> list[int]:
+    """Of those that are journaled."""
+    return [event.sequence for event in events if event.sequence]
+
+
 def get_job(stub: Stub, name: str) -> job_pb2.Job:
     """The job as it stands."""
     return stub.GetJob(stylizer_pb2.GetJobRequest(name=name)).job
@@ -83,6 +90,17 @@ def get_job(stub: Stub, name: str) -> job_pb2.Job:
 def cancel(stub: Stub, name: str) -> job_pb2.Job:
     """The job as it stands after the request."""
     return stub.CancelJob(stylizer_pb2.CancelJobRequest(name=name)).job
+
+
+def steer(stub: Stub, name: str, **weights: float) -> job_pb2.Job:
+    """The job as it stands after a change of weights."""
+    request = stylizer_pb2.UpdateJobRequest(name=name, weights=job_pb2.SteeringWeights(**weights))
+    return stub.UpdateJob(request).job
+
+
+def delete(stub: Stub, name: str) -> None:
+    """Has an ended job forgotten."""
+    stub.DeleteJob(stylizer_pb2.DeleteJobRequest(name=name))
 
 
 def download(stub: Stub, name: str, offset_bytes: int = 0) -> bytes:
@@ -99,6 +117,16 @@ def states(events: list[job_pb2.JobEvent]) -> list[str]:
     return [name.removeprefix("STATE_") for index, name in enumerate(names) if [name] != names[index - 1 : index]]
 
 
+def ending(stub: Stub, name: str) -> str:
+    """Follows a job to its end. Returns the state that it ends in."""
+    return states(list(watch(stub, name)))[-1]
+
+
+def wait_for_step(stub: Stub, name: str, step: int) -> None:
+    """Returns when this step, or a later one, has been told."""
+    next(event for event in watch(stub, name) if event.progress.step >= step)
+
+
 def reason(error: grpc.RpcError) -> str:
     """The word for programs in an error's details."""
     return next(iter(_details(error, error_details_pb2.ErrorInfo))).reason
@@ -108,6 +136,12 @@ def fields(error: grpc.RpcError) -> list[str]:
     """The fields that an error complains about."""
     found = _details(error, error_details_pb2.BadRequest)
     return [violation.field for detail in found for violation in detail.field_violations]
+
+
+def full(error: grpc.RpcError) -> list[str]:
+    """What there is no more room for, as an error's QuotaFailure says."""
+    found = _details(error, error_details_pb2.QuotaFailure)
+    return [violation.description for detail in found for violation in detail.violations]
 
 
 def retry_delay_s(error: grpc.RpcError) -> float:

@@ -13,13 +13,14 @@ ROOT = Path(__file__).resolve().parent.parent
 ARROWS: Mapping[str, frozenset[str]] = {
     "impasto": frozenset({"impasto.v1"}),
     "impasto.v1": frozenset(),
-    "impasto_server": frozenset({"impasto_server.service", "impasto_server.jobs", "impasto"}),
+    "impasto_server": frozenset({"impasto_server.service", "impasto_server.jobs", "impasto_server.engine", "impasto"}),
     "impasto_server.service": frozenset(
         {"impasto_server.jobs", "impasto_server.engine", "impasto_server.recipes", "impasto_server.codec",
          "impasto_server.suggest", "impasto_server.gallery", "impasto_server.durable", "impasto.v1", "impasto"}
     ),
     "impasto_server.jobs": frozenset(
-        {"impasto_server.engine", "impasto_server.recipes", "impasto_server.suggest", "impasto_server.durable"}
+        {"impasto_server.engine", "impasto_server.recipes", "impasto_server.codec", "impasto_server.suggest",
+         "impasto_server.durable"}
     ),
     "impasto_server.engine": frozenset(
         {"impasto_server.nst", "impasto_server.recipes", "impasto_server.codec", "impasto_server.suggest",
@@ -59,7 +60,12 @@ FORBIDDEN: Mapping[str, frozenset[str]] = {
     "impasto_server.durable": TORCH | GRPC | {"numpy"},
     "impasto_server.gallery": TORCH | GRPC,
 }
-TORCH_MODULES = {"impasto_server.engine.worker", "impasto_server.engine.painter", "impasto_server.engine.checkpoints"}
+TORCH_MODULES = {
+    "impasto_server.engine.local.signs_of_life",
+    "impasto_server.engine.local.worker",
+    "impasto_server.engine.painter",
+    "impasto_server.engine.checkpoints",
+}
 
 
 def room_of(module: str) -> str | None:

@@ -61,7 +61,8 @@ class Event:
     """What all events share."""
 
     sequence: int
-    """From 1, growing by one per journaled event; 0 for previews and for what happens in the client."""
+    """From 1, growing by one per journaled event. 0 for what isn't journaled, where the newest takes the place of what
+    wasn't read: previews, progress in between, places in the queue; and for what happens in the client."""
     time: datetime
     """When it happened, in UTC."""
     attempt: int
@@ -74,7 +75,7 @@ class StateChanged(Event):
 
     state: JobState
     queue_position: int = 0
-    """QUEUED only: place in the queue, from 1."""
+    """QUEUED only: place in the queue, from 1; 0 if it isn't known yet."""
     device: str = ""
     """RUNNING only: the device that paints."""
     error: _exceptions.JobFailedError | None = None

@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 
 from impasto._version import __version__
-from impasto_server.jobs import Keeping
+from impasto_server.engine import SILENCE_S
+from impasto_server.jobs import Limits
 from impasto_server.service import (
     CannotServe,
     Certificate,
     CertificateError,
-    Policy,
-    Settings,
+    ServerConfig,
     own_certificate,
     read_certificate,
 )
@@ -54,14 +54,14 @@ DEFAULT_LISTEN = "127.0.0.1:50051"
 @state_dir_option
 @click.option(
     "--max-queued",
-    default=Keeping().max_queued,
+    default=Limits().max_queued,
     show_default=True,
     type=click.IntRange(1),
     help="Jobs that may wait.",
 )
 @click.option(
     "--keep-days",
-    default=Keeping().keep_days,
+    default=Limits().keep_days,
     show_default=True,
     type=click.FloatRange(0),
     help="How long jobs and their pictures are kept after their end.",
@@ -73,14 +73,14 @@ DEFAULT_LISTEN = "127.0.0.1:50051"
 )
 @click.option(
     "--checkpoint-s",
-    default=Keeping().checkpoint_interval_s,
+    default=Limits().checkpoint_interval_s,
     show_default=True,
     type=click.FloatRange(0),
     help="Time between two checkpoints of a running job.",
 )
 @click.option(
     "--max-size-px",
-    default=Policy().max_size_px,
+    default=16384,
     show_default=True,
     type=click.IntRange(32),
     help="Longest side of a result.",
@@ -99,6 +99,13 @@ DEFAULT_LISTEN = "127.0.0.1:50051"
     show_default=True,
     type=click.FloatRange(0),
     help="Time for running jobs to end at a stop; what still runs then goes on at the next start.",
+)
+@click.option(
+    "--silence-s",
+    default=SILENCE_S,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="A worker that gives no sign of life for so long is ended, and its job goes on in the next one.",
 )
 @click.option(
     "--keepalive-s",
@@ -129,6 +136,7 @@ def serve(
     max_image_megapixels: float,
     allow_weight_files: bool,
     drain_s: float,
+    silence_s: float,
     keepalive_s: float,
     idle_exit_s: float | None,
     private: bool,
@@ -154,23 +162,22 @@ def serve(
     except CertificateError as error:
         click.echo(f"impasto serve: {error}", err=True)
         sys.exit(1)
-    settings = Settings(
+    config = ServerConfig(
         listen=listen,
         state_dir=state_dir,
         certificate=certificate,
         devices=devices or ("auto",),
-        policy=Policy(
-            max_size_px,
-            weight_files=allow_weight_files or private,
-            keeping=Keeping(max_queued, keep_days, int(max_disk * 1e9) if max_disk else None, checkpoint_s),
-        ),
+        limits=Limits(max_queued, keep_days, int(max_disk * 1e9) if max_disk else None, checkpoint_s),
+        max_size_px=max_size_px,
+        weight_files=allow_weight_files or private,
         max_image_pixels=int(max_image_megapixels * 1e6),
         drain_s=drain_s,
+        silence_s=silence_s,
         keepalive_s=keepalive_s,
         idle_exit_s=idle_exit_s,
     )
     try:
-        asyncio.run(run_server(settings, on_ready=_announce))
+        asyncio.run(run_server(config, on_ready=_announce))
     except CannotServe as error:
         click.echo(f"impasto serve: {error}", err=True)
         sys.exit(1)

@@ -18,9 +18,21 @@ def replace(scratch: Path, target: Path) -> None:
     finally:
         os.close(descriptor)
     os.replace(scratch, target)
-    if os.name != "nt":  # Windows keeps folder entries itself and can't open them
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    _sync_folder(target.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder in one that is there, unless it is there too; on disk before this returns. Raises OSError."""
+    if not folder.exists():
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "nt":  # Windows keeps folder entries itself and can't open them
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -27,7 +27,22 @@ from torch import Tensor
 
 from bench.gpu.memory import estimated_bytes, taken_bytes
 from impasto_server import nst
-from impasto_server.engine import Failed, Finished, LocalEngine, PreviewDemand, Report, Steer, Task, WorkerDied
+from impasto_server.engine import (
+    Blob,
+    Checkpointed,
+    End,
+    Failed,
+    Finished,
+    Joined,
+    LocalEngine,
+    Lost,
+    Presence,
+    PreviewRequest,
+    Report,
+    Steer,
+    Task,
+)
+from impasto_server.engine.local.pipe import LocalFiles
 from impasto_server.engine.painter import Painter
 from impasto_server.gallery import GALLERY
 from impasto_server.nst.network import Network
@@ -38,6 +53,7 @@ from impasto_server.recipes import Recipe, customise
 CUDA = torch.cuda.is_available()
 HEIGHT_PX, WIDTH_PX = 45, 61
 """No multiples of anything."""
+PAINTINGS = {entry.name: entry.path for entry in GALLERY}
 STEPS = 8
 """Three before the recording, and five replays."""
 RECIPES = ("painterly", "fast-classic", "classic")
@@ -276,7 +292,7 @@ BREAKING = """
 import sys
 from pathlib import Path
 
-if any("engine.worker" in argument for argument in sys.orig_argv):
+if any("engine.local.worker" in argument for argument in sys.orig_argv):
     import torch
     from impasto_server import nst
     from impasto_server.nst.recorder import Recorder
@@ -306,21 +322,54 @@ def test_a_worker_whose_device_is_lost_ends_and_the_next_one_paints(
     (site / "sitecustomize.py").write_text(BREAKING.format(flag=str(flag), harm=HARM[device.type]))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH")))))
 
-    async def lose_it_and_go_on() -> Report:
+    async def lose_it_and_go_on() -> tuple[End, End]:
         engine = LocalEngine([str(device)])
-        await engine.start()
+        joined: asyncio.Queue[Joined] = asyncio.Queue()
+
+        def tell(presence: Presence) -> None:
+            if isinstance(presence, Joined):
+                joined.put_nowait(presence)
+
+        await engine.start(tell)
         try:
-            (worker,) = engine.workers
-            await worker.ready()
+            await joined.get()
             flag.touch()
-            with pytest.raises(WorkerDied, match="lost its device"):
-                _ = [report async for report in worker.run(a_task(tmp_path))]
+            lost = await whole_attempt(engine, str(device), tmp_path)
             flag.unlink()
-            return [report async for report in worker.run(a_task(tmp_path))][-1]
+            await joined.get()
+            return lost, await whole_attempt(engine, str(device), tmp_path)
         finally:
             await engine.stop()
 
-    assert asyncio.run(lose_it_and_go_on()) == Finished(STEPS, partial=False)
+    lost, made = asyncio.run(lose_it_and_go_on())
+    assert isinstance(lost, Lost), lost
+    assert lost.reason == "crashed"
+    assert "lost its device" in lost.message
+    assert isinstance(made, Finished), made
+    assert (made.step, made.partial) == (STEPS, False)
+
+
+async def whole_attempt(engine: LocalEngine, worker_id: str, folder: Path) -> End:
+    attempt = engine.begin(worker_id, a_task(), Gallery(folder), Gallery(folder))
+    _ = [report async for report in attempt.reports()]
+    assert attempt.end
+    return attempt.end
+
+
+class Gallery:
+    """Blobs are the gallery's paintings, by name, and whatever is brought, where it is brought to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, sha256: str) -> Path:
+        return PAINTINGS[sha256]
+
+    def scratch_path(self) -> Path:
+        return self._folder / "scratch"
+
+    async def adopt(self, blob: Blob) -> Blob:
+        return replace(blob, path=None)
 
 
 def test_a_picture_that_is_no_longer_finite_is_no_result(
@@ -333,29 +382,23 @@ def test_a_picture_that_is_no_longer_finite_is_no_result(
         return gradient.fill_(torch.nan), distances
 
     monkeypatch.setattr(Network, "backward", broken)
-    task = a_task(tmp_path)
-    made = Painter(device, Nobody(), lambda report: None).attempt(task)
+    reports: list[Report] = []
+    made = Painter(device, Nobody(), reports.append).attempt(a_task(), LocalFiles(PAINTINGS, tmp_path))
     assert isinstance(made, Failed), made
     assert made.reason == "DIVERGED"
-    assert not task.output.exists()
+    kept = {report.blob.path for report in reports if isinstance(report, Checkpointed)}
+    assert {*tmp_path.iterdir()} == kept, "no picture was written"
 
 
-def a_task(folder: Path) -> Task:
-    paths = {entry.name: entry.path for entry in GALLERY}
-    return Task(
-        content=paths["lagoon-wash"],
-        styles=((paths["night-swirl"], 1.0),),
-        recipe=small("painterly"),
-        output=folder / "result.png",
-        checkpoint=folder / "job.checkpoint",
-    )
+def a_task() -> Task:
+    return Task("lagoon-wash", (("night-swirl", 1.0),), small("painterly"))
 
 
 class Nobody:
-    """Wishes for nothing."""
+    """Asks for nothing."""
 
     cancelled = False
-    demand = PreviewDemand()
+    previews = PreviewRequest()
 
     def take_steers(self) -> list[Steer]:
         return []

@@ -5,24 +5,20 @@ from __future__ import annotations
 import pytest
 
 from impasto.v1 import image_pb2, stylizer_pb2
+from impasto_server.codec import ImageFacts
 from impasto_server.engine import Losses, Noticed, Previewed, PreviewSpec, Progressed
 from impasto_server.jobs import Event, JobError, Result, State, StateChanged, Watched
-from impasto_server.service import responses
+from impasto_server.service import outgoing
 from impasto_server.service.encoded import EncodedEvents
 from tests import wire
 from tests.server_process import ServerProcess
-
-
-def image(sha256: str) -> image_pb2.Image:
-    return image_pb2.Image(name=f"images/{sha256}")
-
 
 BODIES = (
     StateChanged(State.QUEUED, queue_position=3),
     StateChanged(State.FAILED, error=JobError("OUT_OF_MEMORY", "try --size 88")),
     Progressed(1, 2, 3, 9, 64, 96, Losses(0.1, 1e-30, 3e300, 6.0), 1.5, 8.25),
     Noticed("TILES_SMALLER", "It goes on in tiles of 512 px."),
-    Result("r" * 64, 9, partial=True),
+    Result("r" * 64, 9, True, 1234, ImageFacts("PNG", 64, 96, has_alpha=False)),
 )
 
 
@@ -32,32 +28,32 @@ def previewed(size: int = 30) -> Previewed:
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
 def test_an_event_is_the_same_message_for_all(body: StateChanged) -> None:
-    events = EncodedEvents(image)
+    events = EncodedEvents()
     item = Event(4, 12.5, 1, body)
     first = events.response(item)
-    assert stylizer_pb2.WatchJobResponse.FromString(first).event == responses.event(item, image)
+    assert stylizer_pb2.WatchJobResponse.FromString(first).event == outgoing.event(item)
     assert events.response(item) is first
 
 
 def test_how_many_previews_a_watcher_missed_is_its_own_affair() -> None:
-    events = EncodedEvents(image)
+    events = EncodedEvents()
     preview = previewed()
     for coalesced in (0, 3, 0, 200):
         item = Watched(preview, 12.5, 1, coalesced)
         message = stylizer_pb2.WatchJobResponse.FromString(events.response(item))
-        assert message.event == responses.event(item, image)
+        assert message.event == outgoing.event(item)
     assert events.response(Watched(preview, 12.5, 1, 0)) is events.response(Watched(preview, 12.5, 1, 0))
 
 
 def test_events_that_look_alike_are_not_taken_for_each_other() -> None:
-    events = EncodedEvents(image)
+    events = EncodedEvents()
     for sequence in range(2000):  # many of them in the place in memory of one that is gone
         data = events.response(Event(sequence, 12.5, 1, BODIES[2]))
         assert stylizer_pb2.WatchJobResponse.FromString(data).event.sequence == sequence
 
 
 def test_only_so_much_is_kept() -> None:
-    events = EncodedEvents(image)
+    events = EncodedEvents()
     for _ in range(40):
         events.response(Watched(previewed(2**20), 12.5, 1, 0))
     assert sum(len(data) for _, data in events._kept.values()) <= 17 * 2**20

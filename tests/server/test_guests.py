@@ -128,7 +128,6 @@ def test_a_guest_sees_and_touches_no_jobs_but_its_own(
         lambda: list(stub.WatchJob(stylizer_pb2.WatchJobRequest(name=job.name))),
         lambda: stub.CancelJob(stylizer_pb2.CancelJobRequest(name=job.name)),
         lambda: stub.DeleteJob(stylizer_pb2.DeleteJobRequest(name=ended.name)),
-        lambda: stub.ListJobs(stylizer_pb2.ListJobsRequest(page_token=job.name)),
         lambda: stub.UpdateJob(
             stylizer_pb2.UpdateJobRequest(name=job.name, weights=job_pb2.SteeringWeights(style_weight=1))
         ),

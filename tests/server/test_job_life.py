@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from pathlib import Path
 
@@ -60,6 +59,7 @@ def test_cancelling_a_queued_job_ends_it_without_a_picture(server: ServerProcess
 
 def test_cancelling_twice_or_after_the_end_changes_nothing(server: ServerProcess, content: str) -> None:
     job = wire.create_job(server.stub, content)
+    list(wire.watch(server.stub, job.name))
     before = list(wire.watch(server.stub, job.name))
     assert wire.cancel(server.stub, job.name) == wire.cancel(server.stub, job.name)
     assert list(wire.watch(server.stub, job.name)) == before
@@ -164,12 +164,15 @@ def test_a_full_queue_says_when_to_come_back(tmp_path: Path, photo_png: bytes) -
 
 def test_those_who_wait_are_told_when_they_move_up(server: ServerProcess, content: str) -> None:
     first, second, third = (wire.create_job(server.stub, content, **LONG) for _ in range(3))
-    time.sleep(0.1)
+    events = wire.watch(server.stub, third.name)
+    positions = [next(events).state.queue_position]
     wire.cancel(server.stub, second.name)
-    wire.cancel(server.stub, first.name)
-    next(event for event in wire.watch(server.stub, third.name) if wire.states([event]) == ["RUNNING"])
-    wire.cancel(server.stub, third.name)
-    events = list(wire.watch(server.stub, third.name))
-    positions = [event.state.queue_position for event in events if wire.states([event]) == ["QUEUED"]]
+    for event in events:
+        if wire.states([event]) == ["QUEUED"]:
+            positions.append(event.state.queue_position)
+        if positions[-1] == 1:
+            wire.cancel(server.stub, first.name)
+        if wire.states([event]) == ["RUNNING"]:
+            wire.cancel(server.stub, third.name)
     assert positions == sorted(set(positions), reverse=True)
     assert positions[-1] == 1

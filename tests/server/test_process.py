@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from tests import wire
 from tests.server_process import ServerProcess
+from tests.waiting import wait_until
 
 LONG = {"size_px": 128, "steps": 2000}
 
@@ -26,13 +27,6 @@ def is_alive(process_id: int) -> bool:
         return Path(f"/proc/{process_id}/stat").read_text().split()[2] != "Z"
     except FileNotFoundError:
         return False
-
-
-def wait_until(condition: object, timeout_s: float = 10) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
 
 
 def test_the_front_door_never_imports_torch() -> None:
@@ -118,7 +112,7 @@ def test_a_worker_that_is_killed_costs_an_attempt_and_not_the_job(tmp_path: Path
         seen += list(events)
         assert wire.states(seen)[-1] == "SUCCEEDED"
         assert wire.get_job(server.stub, job.name).attempt == 2
-        sequences = [event.sequence for event in seen]
+        sequences = wire.sequences(seen)
         assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
 
 

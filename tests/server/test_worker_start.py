@@ -17,7 +17,7 @@ _BROKEN_FUSION = """
 import os
 import sys
 
-if any("engine.worker" in argument for argument in sys.orig_argv):
+if any("engine.local.worker" in argument for argument in sys.orig_argv):
     from impasto_server.nst import self_check
 
     stylize = self_check.stylize
@@ -33,7 +33,7 @@ if any("engine.worker" in argument for argument in sys.orig_argv):
 _NO_WEIGHTS = """
 import sys
 
-if any("engine.worker" in argument for argument in sys.orig_argv):
+if any("engine.local.worker" in argument for argument in sys.orig_argv):
     from impasto_server.nst import vgg, weights
 
     def missing(source):

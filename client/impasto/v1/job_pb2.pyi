@@ -481,7 +481,10 @@ class JobEvent(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     NOTICE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
-    """From 1, growing by one per journaled event of the job. A preview is not journaled and has 0."""
+    """From 1, growing by one per journaled event of the job: states, notices, results, and at most one progress a second
+    with the last of each scale. What is not journaled has 0: previews, progress in between, and a place in the queue.
+    There the newest takes the place of what a watcher has not read.
+    """
     attempt: _builtins.int
     """The attempt it happened in, from 1; 0 before the first."""
     @_builtins.property
@@ -543,7 +546,7 @@ class StateChange(_message.Message):
     state: Global___Job.State.ValueType
     """The state it is in now."""
     queue_position: _builtins.int
-    """QUEUED only: place in the queue, from 1."""
+    """QUEUED only: place in the queue, from 1; 0 if it isn't known yet."""
     device: _builtins.str
     """RUNNING only: the device that paints."""
     @_builtins.property

@@ -116,11 +116,13 @@ class Device(_message.Message):
     busy: _builtins.bool
     """True while it paints."""
     starting: _builtins.bool
-    """True for the first seconds of a server, until it is known what the device is; `name` is what was asked for then."""
+    """True while it can't paint: in the first seconds of a server, and while its worker is started again or can't be had;
+    then a notice says why. `name` is what was asked for.
+    """
     @_builtins.property
     def notices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it isn't trusted with, a sentence each: faster ways of painting that disagreed with plain ones when the worker
-        started. Usually none.
+        started; or why it is away. Usually none.
         """
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -17,22 +18,26 @@ from PIL import Image
 from impasto_server import codec, nst, raster, recipes, suggest
 
 from . import checkpoints
-from .abc import (
+from .beside import Beside
+from .protocol import (
+    Blob,
     Checkpointed,
     Failed,
+    Files,
     Finished,
     Losses,
     Noticed,
-    PreviewDemand,
+    Picture,
     Previewed,
+    PreviewRequest,
     Progressed,
+    RenderTask,
     Report,
     ResultFormat,
     Steer,
     Steered,
     Task,
 )
-from .beside import Beside
 from .rate import Rate
 
 # Progress goes out at most this often: a GPU makes hundreds of steps a second, and reading losses waits for it.
@@ -48,7 +53,7 @@ _TILE_AFTER_DEATH_PX = 1024
 log = logging.getLogger(__name__)
 
 
-class Wishes(Protocol):
+class Asked(Protocol):
     """What is asked of the run in progress, read between two steps."""
 
     @property
@@ -56,7 +61,7 @@ class Wishes(Protocol):
         """Whether it is to end."""
 
     @property
-    def demand(self) -> PreviewDemand:
+    def previews(self) -> PreviewRequest:
         """Which previews are wanted."""
 
     def take_steers(self) -> list[Steer]:
@@ -66,12 +71,12 @@ class Wishes(Protocol):
 class Painter:
     """Keeps the model between tasks. `report` may be called from several threads."""
 
-    def __init__(self, device: torch.device, wishes: Wishes, report: Callable[[Report], None]) -> None:
+    def __init__(self, device: torch.device, asked: Asked, report: Callable[[Report], None]) -> None:
         self._device = device
-        self._wishes = wishes
+        self._asked = asked
         self._report = report
-        self._previews = Beside("previews")
-        self._checkpoints = Beside("checkpoints")
+        self._previewing = Beside("previews")
+        self._saving = Beside("checkpoints")
         self._vgg: tuple[tuple[str, bool], nst.Vgg] | None = None
         self._shortcuts: nst.Shortcuts | None = None
 
@@ -93,21 +98,13 @@ class Painter:
         vgg = self._vgg[1]
         return replace(vgg, shortcuts=self._shortcuts) if self._shortcuts else vgg
 
-    def attempt(self, task: Task) -> Report:
+    def attempt(self, task: Task, files: Files) -> Finished | Failed:
         """Paints a task and says how it ended. Raises `nst.DeviceLostError` if only another process can go on."""
         try:
-            return self._paint(task)
-        except nst.WeightsError as error:
-            return Failed("WEIGHTS_UNAVAILABLE", str(error))
-        except codec.ImageError as error:
-            return Failed(error.reason, str(error))
-        except OSError as error:
-            return Failed(
-                "DISK_FULL", f"The picture could not be written: {error}. Free some space and continue the job."
-            )
-        except nst.DivergedError as error:
-            return Failed("DIVERGED", str(error))
+            return self._paint(task, files)
         except Exception as error:
+            if (failed := _expected(error)) is not None:
+                return failed
             if not nst.is_alive(self._device):
                 raise nst.DeviceLostError(f"{self._device} is lost to this process: {error}") from error
             if nst.is_out_of_memory(error):
@@ -115,39 +112,58 @@ class Painter:
             log.exception("the run failed")
             return Failed("INTERNAL", f"Painting failed: {error}")
         finally:
-            self._previews.flush()
-            self._checkpoints.drop()
+            self._previewing.flush()
+            self._saving.drop()
 
-    def _paint(self, task: Task) -> Report:
-        content = codec.load(task.content, keep_profile=True)
+    def render(self, task: RenderTask, files: Files) -> Finished | Failed:
+        """Writes the picture that a checkpoint holds."""
+        try:
+            content = codec.load(files.path(task.content), keep_profile=True)
+            checkpoint = checkpoints.load(files.path(task.checkpoint))
+            scale = _scales(task.recipe, content)[int(checkpoint.meta["scale"])]
+            made = int(checkpoint.meta["step"])
+            rows = nst.rows(checkpoint, task.recipe, task.result_format.bits_per_channel)
+            picture = _write(files.scratch_path(), rows, scale, content, task.result_format)
+        except nst.CheckpointError as error:
+            return Failed("CHECKPOINT_UNUSABLE", str(error))
+        except Exception as error:
+            if (failed := _expected(error)) is not None:
+                return failed
+            log.exception("rendering failed")
+            return Failed("INTERNAL", f"Painting failed: {error}")
+        return Finished(made, made < task.recipe.steps, picture)
+
+    def _paint(self, task: Task, files: Files) -> Finished:
+        content = codec.load(files.path(task.content), keep_profile=True)
         tensor = _to_tensor(content.rgb)
-        scales = recipes.plan(task.recipe, *tensor.shape[-2:])
-        resume = self._resumable(task)
+        scales = _scales(task.recipe, content)
+        resume = _resumable(task, files)
         made = int(resume.meta["step"]) if resume else 0
         last: nst.Step | None = None
         whole = made == task.recipe.steps
-        if not whole and not self._wishes.cancelled:
-            for last in self._steps(task, content, tensor, scales, resume):
-                if self._wishes.cancelled and last.step < last.steps:
+        if not whole and not self._asked.cancelled:
+            for last in self._steps(task, files, content, tensor, scales, resume):
+                if self._asked.cancelled and last.step < last.steps:
                     break
             else:
                 whole = True
         bits = task.result_format.bits_per_channel
         if last:
             # Waits for a checkpoint that is being written, so that the last one stays.
-            self._checkpoints.drop()
-            self._save(last.last_checkpoint(), task.checkpoint)
+            self._saving.drop()
+            self._save(last.last_checkpoint(), files)
             rows, size, made = last.rows(bits), scales[last.scale - 1], last.step
         elif resume:
             rows, size = nst.rows(resume, task.recipe, bits), scales[int(resume.meta["scale"])]
         else:
-            return Finished(step=0, partial=True)
-        _write(task.output, rows, size, content, task.result_format)
-        return Finished(made, partial=not whole)
+            return Finished(0, partial=True, picture=None)
+        picture = _write(files.scratch_path(), rows, size, content, task.result_format)
+        return Finished(made, not whole, picture)
 
     def _steps(
         self,
         task: Task,
+        files: Files,
         content: codec.Picture,
         tensor: torch.Tensor,
         scales: tuple[recipes.Scale, ...],
@@ -160,13 +176,13 @@ class Painter:
         run = nst.stylize(
             tensor,
             [
-                (_to_tensor(codec.load(path, icc_profile=content.icc_profile).rgb), weight)
-                for path, weight in task.styles
+                (_to_tensor(codec.load(files.path(style), icc_profile=content.icc_profile).rgb), weight)
+                for style, weight in task.styles
             ],
             task.recipe,
             vgg=self.load(task.recipe),
             resume=resume,
-            begin_from=checkpoints.load(task.begin_from) if task.begin_from and not resume else None,
+            begin_from=checkpoints.load(files.path(task.begin_from)) if task.begin_from and not resume else None,
             steering=self._due(steers, made + 1),
             tile_px=_tile_after(task.memory_deaths),
         )
@@ -176,7 +192,7 @@ class Painter:
         shown = 0
         since = time.monotonic()
         while True:
-            steers += self._wishes.take_steers()
+            steers += self._asked.take_steers()
             try:
                 step = run.send(self._due(steers, made + 1)) if step else next(run)
             except StopIteration:
@@ -194,15 +210,15 @@ class Painter:
                 self._report(Noticed("TILES_SMALLER", text))
             if now >= progress_due or ends_scale:
                 progress_due = now + _PROGRESS_INTERVAL_S
-                self._report(_progress(step, rate))
-            if self._wishes.demand.specs and now >= preview_due:
-                preview_due = now + self._wishes.demand.interval_s
+                self._report(_progress(step, rate, ends_scale=ends_scale))
+            if self._asked.previews.specs and now >= preview_due:
+                preview_due = now + self._asked.previews.interval_s
                 self._offer_preview(step)
                 shown = step.step
             if now >= checkpoint_due:
                 # The first step of an attempt is kept at once: an attempt that gets so far has not died in vain.
                 began = time.monotonic()
-                self._keep(step, task.checkpoint)
+                self._keep(step, files)
                 held_up_s = time.monotonic() - began
                 checkpoint_due = began + max(task.checkpoint_interval_s, held_up_s / _CHECKPOINT_SHARE)
                 since += held_up_s
@@ -210,9 +226,9 @@ class Painter:
 
     def _offer_preview(self, step: nst.Step) -> None:
         """Has the picture shown beside the run, if anybody wants to see it."""
-        if specs := self._wishes.demand.specs:
+        if specs := self._asked.previews.specs:
             look = step.look(max(spec.max_size_px for spec in specs))
-            self._previews.offer(functools.partial(self._show, look, step.step, step.scale))
+            self._previewing.offer(functools.partial(self._show, look, step.step, step.scale))
 
     def _due(self, steers: list[Steer], step: int) -> nst.Steering:
         """Takes the changes that count from this step on, reports them, and returns what they come to."""
@@ -232,36 +248,23 @@ class Painter:
                     self._report(Steered(steer.number, step))
         return found
 
-    def _resumable(self, task: Task) -> nst.Checkpoint | None:
-        if not task.checkpoint.exists():
-            return None
-        try:
-            checkpoint = checkpoints.load(task.checkpoint)
-            nst.check_recipe(checkpoint, task.recipe)  # this program may have been another version then
-            return checkpoint
-        except nst.CheckpointError as error:
-            log.warning("%s The job begins again.", error)
-            return None
-
-    def _keep(self, step: nst.Step, path: Path) -> None:
+    def _keep(self, step: nst.Step, files: Files) -> None:
         """Has a checkpoint written beside the optimiser, or if the picture is too large to be copied for it, now."""
         if step.height_px * step.width_px < _LARGE_PIXELS:
-            self._checkpoints.offer(functools.partial(self._save, step.checkpoint(), path))
+            self._saving.offer(functools.partial(self._save, step.checkpoint(), files))
         else:
-            self._save(step.checkpoint(copy=False), path)
+            self._save(step.checkpoint(copy=False), files)
 
-    def _save(self, checkpoint: nst.Checkpoint, path: Path) -> None:
+    def _save(self, checkpoint: nst.Checkpoint, files: Files) -> None:
         made = int(checkpoint.meta["step"])
         try:
-            checkpoints.save(checkpoint, path)
+            self._report(Checkpointed(made, _saved(checkpoint, files.scratch_path())))
         except OSError as error:  # a full disk must not end what runs
             log.warning("no checkpoint of step %d: %s", made, error)
-        else:
-            self._report(Checkpointed(made))
 
     def _show(self, look: nst.Look, step: int, scale: int) -> None:
         image = Image.fromarray(look.image().numpy())
-        for spec in self._wishes.demand.specs:
+        for spec in self._asked.previews.specs:
             small = codec.shrunk(image, spec.max_size_px)
             data = codec.encode(small, spec.format, quality=spec.quality)
             self._report(Previewed(spec, data, small.width, small.height, step, scale))
@@ -269,6 +272,54 @@ class Painter:
     def _out_of_memory(self, task: Task) -> Failed:
         advice = suggest.smaller(task.recipe.longest_px)
         return Failed("OUT_OF_MEMORY", f"{self._device} ran out of memory at {task.recipe.longest_px} px: {advice}.")
+
+
+def _expected(error: Exception) -> Failed | None:
+    """What goes wrong without anybody's fault here; None for the rest."""
+    match error:
+        case nst.WeightsError():
+            return Failed("WEIGHTS_UNAVAILABLE", str(error))
+        case codec.ImageError():
+            return Failed(error.reason, str(error))
+        case OSError():
+            why = error.strerror or error
+            return Failed(
+                "DISK_FULL", f"The picture could not be written: {why}. Free some space and continue the job."
+            )
+        case nst.DivergedError():
+            return Failed("DIVERGED", str(error))
+    return None
+
+
+def _resumable(task: Task, files: Files) -> nst.Checkpoint | None:
+    if task.checkpoint is None:
+        return None
+    try:
+        checkpoint = checkpoints.load(files.path(task.checkpoint))
+        nst.check_recipe(checkpoint, task.recipe)  # this program may have been another version then
+        return checkpoint
+    except nst.CheckpointError as error:
+        log.warning("%s The job begins again.", error)
+        return None
+
+
+def _scales(recipe: recipes.Recipe, content: codec.Picture) -> tuple[recipes.Scale, ...]:
+    return recipes.plan(recipe, content.rgb.height, content.rgb.width)
+
+
+def _saved(checkpoint: nst.Checkpoint, path: Path) -> Blob:
+    try:
+        checkpoints.save(checkpoint, path)
+        return _blob(path)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _blob(path: Path) -> Blob:
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return Blob(sha256, path.stat().st_size, path)
 
 
 def _tile_after(memory_deaths: int) -> int | None:
@@ -282,7 +333,7 @@ def _write(
     size: recipes.Scale,
     content: codec.Picture,
     result_format: ResultFormat,
-) -> None:
+) -> Picture:
     """The result, row by row, with the content's transparency and colour profile."""
     alpha = content.alpha and content.alpha.resize((size.width_px, size.height_px), Image.Resampling.BILINEAR)
     raster.write(
@@ -295,6 +346,8 @@ def _write(
         bits_per_channel=result_format.bits_per_channel,
         icc_profile=content.icc_profile,
     )
+    facts = codec.ImageFacts(result_format.format, size.width_px, size.height_px, has_alpha=alpha is not None)
+    return Picture(_blob(output), facts)
 
 
 def _with_alpha(rows: Iterable[torch.Tensor], alpha: Image.Image | None, bits: int) -> Iterator[raster.Array]:
@@ -310,7 +363,7 @@ def _with_alpha(rows: Iterable[torch.Tensor], alpha: Image.Image | None, bits: i
         yield colours
 
 
-def _progress(step: nst.Step, rate: Rate) -> Progressed:
+def _progress(step: nst.Step, rate: Rate, *, ends_scale: bool) -> Progressed:
     losses = step.losses()
     return Progressed(
         scale=step.scale,
@@ -322,6 +375,7 @@ def _progress(step: nst.Step, rate: Rate) -> Progressed:
         losses=Losses(losses.content, losses.style, losses.tv, losses.total),
         steps_per_second=rate.steps_per_second,
         seconds_left=rate.seconds_left(step.step, step.steps),
+        ends_scale=ends_scale,
     )
 
 

@@ -1,6 +1,6 @@
 """Jobs: what they are, what happened to them, where they wait, what they leave. Knows neither gRPC nor torch."""
 
-from .blobs import BlobStore, ChecksumMismatch
+from .blobs import ChecksumMismatch, IncomingBlob
 from .errors import (
     DeviceUnknown,
     DiskFull,
@@ -8,44 +8,49 @@ from .errors import (
     JobEnded,
     JobNotEnded,
     JobNotFound,
+    JobUnreadable,
     NothingToContinue,
     QueueFull,
     Refusal,
     RequestIdReused,
+    SequenceUnknown,
     Stopping,
 )
-from .jobs import Jobs, Keeping
-from .journal import Journal, JournalError
-from .record import Watched
-from .state import Event, Job, JobError, JobSpec, Result, State, StateChanged, StyleSource
+from .jobs import Device, Jobs, Limits
+from .journal import JournalError
+from .live_job import Watched
+from .state import Event, Job, JobError, JobSpec, Result, State, StateChanged, StyleSource, resolve
 from .storage import Storage
 
 __all__ = [
-    "BlobStore",
     "ChecksumMismatch",
+    "Device",
     "DeviceUnknown",
     "DiskFull",
     "Event",
     "ImageNotFound",
+    "IncomingBlob",
     "Job",
     "JobEnded",
     "JobError",
     "JobNotEnded",
     "JobNotFound",
     "JobSpec",
+    "JobUnreadable",
     "Jobs",
-    "Journal",
     "JournalError",
-    "Keeping",
+    "Limits",
     "NothingToContinue",
     "QueueFull",
     "Refusal",
     "RequestIdReused",
     "Result",
+    "SequenceUnknown",
     "State",
     "StateChanged",
     "Stopping",
     "Storage",
     "StyleSource",
     "Watched",
+    "resolve",
 ]

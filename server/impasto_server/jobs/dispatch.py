@@ -1,254 +1,274 @@
-"""Gives waiting jobs to the engine's workers, attempt by attempt, and writes down what comes of it."""
+"""Matches waiting jobs with workers, attempt by attempt, and carries out what becomes of each."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import sqlite3
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
 
-from impasto_server import suggest
 from impasto_server.engine import (
+    Attempt,
     Checkpointed,
-    DeviceInfo,
+    End,
     Engine,
-    Failed,
-    Finished,
+    Lost,
     Noticed,
     Previewed,
     Progressed,
+    RenderTask,
+    Report,
     Steer,
     Steered,
     Task,
-    Worker,
-    WorkerDied,
+    WorkerInfo,
 )
 
-from .journal import Journal
-from .queue import JobQueue
-from .record import JobRecord
-from .state import EventBody, Job, JobError, Result, State, StateChanged
-from .storage import Storage
+from .attendance import Attendance
+from .errors import DiskFull
+from .journal import StoredCheckpoint
+from .line import in_line
+from .live_job import LiveJob
+from .state import JobError, State, StateChanged
+from .storage import HeldBlobs, Storage
+from .verdict import Verdict, after_attempt, after_rendering, cancelled
+from .writer import Writer
 
-MAX_DEATHS = 3
-# A worker that was killed for its memory is worth more attempts: each goes on in smaller tiles.
-MAX_MEMORY_DEATHS = 5
-# The notice of such a death.
-_KILLED = "WORKER_KILLED"
-# How long to wait before what must be journaled is tried again on a full disk.
-_DISK_RETRY_S = 1.0
+_MOST_RENDERING = 2
+_RENDERING_TRIES = 3
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Deaths:
-    """How often workers have died over a job without getting any further."""
-
-    of_memory: int
-    """All that looked like a lack of memory, in earlier lives of the server too."""
-    step: int
-    """Latest checkpoint at the last death."""
-    count: int = 0
-
-    def another(self, death: WorkerDied, step: int) -> bool:
-        """Counts a death; one that came after some progress is the first again. True if it looks like a lack of memory.
-
-        A worker that was killed after some progress may have been killed for any reason: it isn't held against the
-        size of its tiles. If it was memory, the next attempt won't get any further.
-        """
-        progress = step > self.step
-        self.count = 1 if progress else self.count + 1
-        self.step = max(step, self.step)
-        memory = death.out_of_memory and not progress
-        self.of_memory += memory
-        return memory
-
-
 class Dispatcher:
-    """One asyncio task a worker. `records` is the room's own mapping and grows under our hands."""
+    """`live` is the room's own mapping of jobs that haven't ended, in the order of their creation."""
 
     def __init__(
         self,
         engine: Engine,
-        queue: JobQueue,
-        records: Mapping[str, JobRecord],
-        journal: Journal,
+        live: Mapping[str, LiveJob],
+        writer: Writer,
         storage: Storage,
         *,
         checkpoint_interval_s: float,
+        left_something: Callable[[], None],
     ) -> None:
         self._engine = engine
-        self._queue = queue
-        self._records = records
-        self._journal = journal
+        self._live = live
+        self._writer = writer
         self._storage = storage
         self._checkpoint_interval_s = checkpoint_interval_s
-        self._tasks: list[asyncio.Task[None]] = []
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._left_something = left_something
+        self._busy: dict[str, str] = {}
+        self._turn = 0
+        self._turns: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._rendering = asyncio.Semaphore(_MOST_RENDERING)
         self._stopping = False
-        self.running: dict[str, Worker] = {}
+        self.attendance = Attendance(self.match)
 
     async def start(self) -> None:
-        """Starts the engine and one task for each of its workers."""
-        await self._engine.start()
-        self._tasks = [
-            asyncio.create_task(self._serve(worker), name=f"dispatcher {index}")
-            for index, worker in enumerate(self._engine.workers)
-        ]
+        """Sets the engine going; what an earlier life of the server left half done goes on."""
+        for live in list(self._live.values()):
+            match live.job.state:
+                case State.RUNNING:
+                    live.change(StateChanged(State.QUEUED, deaths=live.job.deaths))
+                case State.CANCELLING:
+                    self._carry_out(live, cancelled(_step(live)))
+        await self._engine.start(self.attendance.hear)
 
     async def stop(self) -> None:
         """Ends everything at once; what ran goes on from its checkpoint at the next start."""
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         await self._engine.stop()
 
     async def drain(self) -> None:
-        """Starts nothing more and waits until nothing runs."""
+        """Begins nothing more and waits until nothing runs."""
         self._stopping = True
-        await self._idle.wait()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
-    async def failed(self) -> BaseException:
-        """Waits until a device can't be had; returns the reason."""
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
-        return next(error for task in done if (error := task.exception()))
+    @property
+    def running(self) -> Mapping[str, str]:
+        """Ids of the jobs that are being painted, by worker."""
+        return self._busy
 
-    def tell_positions(self) -> None:
-        """Tells those who wait how they have moved up: the first ten exactly, the others when it is worth an event."""
-        for position, job_id in enumerate(self._queue, start=1):
-            record = self._records[job_id]
-            told = record.queue_position
-            if position != told and (position <= 10 or not 0.8 * told < position < 1.25 * told):
-                with _unless_disk_is_full():
-                    record.append(StateChanged(State.QUEUED, queue_position=position))
+    def match(self) -> None:
+        """Gives jobs to workers for as long as there is one of each that fit, and tells the others their places."""
+        if not self._stopping:
+            for info in self.attendance.ready:
+                if info.id in self._busy or self.attendance.rests(info.id):
+                    continue
+                if live := self._next(info):
+                    self._begin(live, info)
+        for position, live in enumerate(self._line(), start=1):
+            live.tell_position(position)
 
-    async def _serve(self, worker: Worker) -> None:
-        device = await worker.ready()
-        while True:
-            job_id = await self._queue.take(device.name)
-            if self._stopping:
-                return
-            self.running[job_id] = worker
-            self._idle.clear()
+    def cancel(self, live: LiveJob) -> asyncio.Future[None]:
+        """The job is QUEUED or RUNNING; done once its new state is journaled."""
+        if live.attempt:
+            decided = live.change(StateChanged(State.CANCELLING))
+            live.attempt.cancel()
+        elif verdict := cancelled(_step(live)).bodies:
+            decided = live.change(*verdict)
+        else:
+            decided = live.change(StateChanged(State.CANCELLING))
+            self._carry_out(live, cancelled(_step(live)))
+        self.match()
+        return decided
+
+    def _line(self) -> list[LiveJob]:
+        waiting = [live.job for live in self._live.values() if live.job.state is State.QUEUED]
+        owners = {job.owner for job in waiting}
+        self._turns = {owner: self._turns.get(owner, self._turn) for owner in owners}
+        return [self._live[job.id] for job in in_line(waiting, self._turns)]
+
+    def _next(self, info: WorkerInfo) -> LiveJob | None:
+        def suits(live: LiveJob, other: WorkerInfo) -> bool:
+            fits = live.job.spec.device in (None, other.device.name)
+            return fits and other.id not in live.job.deaths.workers
+
+        for live in self._line():
+            fits = live.job.spec.device in (None, info.device.name)
+            # One that died over the job gets it again only where there is no other.
+            if fits and (suits(live, info) or not any(suits(live, other) for other in self.attendance.ready)):
+                return live
+        return None
+
+    def _begin(self, live: LiveJob, info: WorkerInfo) -> None:
+        blobs = self._storage.hold_for_attempt()
+        attempt = self._engine.begin(info.id, self._task(live), self._storage, blobs)
+        attempt.show(live.previews)
+        live.attempt = attempt
+        live.change(StateChanged(State.RUNNING, device=info.device.name), attempt=live.job.attempt + 1)
+        self._turn += 1
+        self._turns[live.job.owner] = self._turn
+        self._busy[info.id] = live.job.id
+        self._run(live, lambda: self._see_through(live, attempt, info, blobs), blobs)
+
+    def _run(self, live: LiveJob, work: Callable[[], Coroutine[Any, Any, None]], blobs: HeldBlobs) -> None:
+        async def run() -> None:
             try:
-                self.tell_positions()
-                await self._paint(self._records[job_id], worker, device)
-            finally:
-                del self.running[job_id]
-                if not self.running:
-                    self._idle.set()
-
-    async def _paint(self, record: JobRecord, worker: Worker, device: DeviceInfo) -> None:
-        deaths = _Deaths(
-            of_memory=self._journal.notices(record.job.id, _KILLED),
-            step=self._storage.checkpointed_step(record.job.id),
-        )
-        while not record.job.state.has_ended:
-            if record.job.state is not State.CANCELLING:  # it was, when an earlier life of the server ended
-                attempt = record.job.attempt + 1
-                await self._write(record, StateChanged(State.RUNNING, device=device.name), attempt=attempt)
-            worker.show(record.demand)
-            try:
-                await self._attempt(record, worker, deaths.of_memory)
-            except WorkerDied as death:
-                log.warning("job %s, attempt %d: %s", record.job.id, record.job.attempt, death)
-                await self._after_death(record, death, deaths)
+                await work()  # not before: a task that is cancelled first begins nothing
             except Exception as defect:
-                log.exception("job %s failed for a reason of ours", record.job.id)
-                error = JobError("INTERNAL", f"The server failed: {defect}")
-                await self._write(record, StateChanged(State.FAILED, error=error))
-        await self._journal.durable()
+                log.exception("job %s failed for a reason of ours", live.job.id)
+                live.attempt = None
+                if not live.job.state.has_ended:
+                    error = JobError("INTERNAL", f"The server failed: {defect}")
+                    await live.change(StateChanged(State.FAILED, error=error))
+                self.match()
+            finally:
+                blobs.release()
+                self._left_something()
 
-    async def _after_death(self, record: JobRecord, death: WorkerDied, deaths: _Deaths) -> None:
-        memory = deaths.another(death, self._storage.checkpointed_step(record.job.id))
-        most = MAX_MEMORY_DEATHS if death.out_of_memory else MAX_DEATHS
-        if record.job.state is State.CANCELLING and deaths.count > 1:
-            await self._write(record, StateChanged(State.CANCELLED))
-        elif deaths.count >= most:
-            await self._write(record, StateChanged(State.FAILED, error=_hopeless(record.job, death, deaths.count)))
-        elif memory and record.job.state is State.RUNNING:
-            with _unless_disk_is_full():
-                record.append(
-                    Noticed(_KILLED, f"{death}, probably because memory ran out; the job goes on with less of it.")
-                )
+        task = asyncio.create_task(run(), name=f"job {live.job.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _attempt(self, record: JobRecord, worker: Worker, memory_deaths: int) -> None:
-        task = self._task(record.job, memory_deaths)
-        asked_to_end = False
-        async with contextlib.aclosing(worker.run(task)) as reports:
-            async for report in reports:
-                # The cancel may have come to an earlier life of the server, or to an attempt that died over it.
-                if record.job.state is State.CANCELLING and not asked_to_end:
-                    asked_to_end = True
-                    worker.cancel()
-                match report:
-                    case Progressed() | Noticed():
-                        with _unless_disk_is_full():
-                            record.append(report)
-                    case Previewed():
-                        record.look(report)
-                    case Steered(number, step):
-                        with _unless_disk_is_full():
-                            self._journal.steered(record.job.id, number, step)
-                    case Checkpointed(step):
-                        self._storage.note_checkpoint(record.job.id, step)
-                    case Finished(step, partial):
-                        if step:
-                            sha256 = await self._storage.adopt(task.output)
-                            await self._write(record, Result(sha256, step, partial))
-                        await self._write(record, StateChanged(State.CANCELLED if partial else State.SUCCEEDED))
-                    case Failed(reason, message):
-                        error = JobError(reason, message)
-                        await self._write(record, StateChanged(State.FAILED, error=error))
+    async def _see_through(self, live: LiveJob, attempt: Attempt, info: WorkerInfo, blobs: HeldBlobs) -> None:
+        try:
+            end = await self._follow(live, attempt, blobs)
+        finally:
+            del self._busy[info.id]
+        if isinstance(end, Lost):
+            log.warning("job %s, attempt %d: %s (%s)", live.job.id, live.job.attempt, end.message, end.reason)
+        verdict = after_attempt(live.job, end, info.id, _step(live))
+        self.attendance.judge(info.id, did_badly=verdict.blames_worker)
+        written = self._carry_out(live, verdict)
+        self.match()
+        await written
 
-    def _task(self, job: Job, memory_deaths: int) -> Task:
-        spec = job.spec
-        blobs = self._storage.blobs
+    async def _follow(self, live: LiveJob, attempt: Attempt, blobs: HeldBlobs) -> End:
+        try:
+            async with aclosing(attempt.reports()) as reports:
+                async for report in reports:
+                    self._note(live, report, blobs)
+            if live.keeping_checkpoint:  # what follows goes by it
+                await asyncio.wait([live.keeping_checkpoint])
+        finally:
+            live.attempt = None
+        assert attempt.end
+        return attempt.end
+
+    def _note(self, live: LiveJob, report: Report, blobs: HeldBlobs) -> None:
+        match report:
+            case Progressed():
+                live.progressed(report)
+            case Noticed():
+                live.change(report)
+            case Previewed():
+                live.previewed(report)
+            case Steered(number, step):
+                job_id = live.job.id
+                live.steerings[number] = replace(live.steerings[number], step=step)
+                self._writer.write(lambda journal: journal.steered(job_id, number, step))
+            case Checkpointed(step, blob):
+                self._keep_checkpoint(live, StoredCheckpoint(step, blob.sha256, blob.size_bytes), blobs)
+
+    def _keep_checkpoint(self, live: LiveJob, checkpoint: StoredCheckpoint, blobs: HeldBlobs) -> None:
+        job_id = live.job.id
+
+        def kept(_: None) -> None:
+            live.checkpoint = checkpoint
+            blobs.journaled(checkpoint.sha256)
+            self._left_something()
+
+        def refused(done: asyncio.Future[None]) -> None:
+            if not done.cancelled() and isinstance(done.exception(), DiskFull):
+                log.warning("job %s: the checkpoint of step %d could not be kept", job_id, checkpoint.step)
+                if self._stopping:
+                    return  # the next start removes its file
+                discarding = asyncio.ensure_future(blobs.unwanted(checkpoint.sha256))
+                self._tasks.add(discarding)
+                discarding.add_done_callback(self._tasks.discard)
+
+        written = self._writer.try_to_write(lambda journal: journal.keep_checkpoint(job_id, checkpoint), kept)
+        written.add_done_callback(refused)
+        live.keeping_checkpoint = written
+
+    def _carry_out(self, live: LiveJob, verdict: Verdict) -> asyncio.Future[None]:
+        if verdict.renders:
+            blobs = self._storage.hold_for_attempt()
+            self._run(live, lambda: self._render(live, blobs), blobs)
+        if not verdict.bodies:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            return done
+        return live.change(*verdict.bodies)
+
+    async def _render(self, live: LiveJob, blobs: HeldBlobs) -> None:
+        assert live.checkpoint
+        spec = live.job.spec
+        task = RenderTask(spec.content, spec.resolved, live.checkpoint.sha256, spec.result_format)
+        async with self._rendering:
+            for _try in range(_RENDERING_TRIES):
+                live.attempt = self._engine.render(task, self._storage, blobs)
+                end = await self._follow(live, live.attempt, blobs)
+                if not isinstance(end, Lost):
+                    break
+                log.warning("job %s: its picture was not written: %s", live.job.id, end.message)
+        await self._carry_out(live, after_rendering(end))
+
+    def _task(self, live: LiveJob) -> Task:
+        spec = live.job.spec
         return Task(
-            content=blobs.path(spec.content),
-            styles=tuple((blobs.path(style.sha256), style.weight) for style in spec.styles),
-            recipe=spec.resolved(),
-            output=blobs.scratch_path(),
-            checkpoint=self._storage.checkpoint_path(job.id),
-            begin_from=self._storage.beginning_path(job.id) if spec.continue_from else None,
-            steerings=tuple(
-                Steer(stored.number, stored.steering, stored.step) for stored in self._journal.steerings(job.id)
-            ),
+            content=spec.content,
+            styles=tuple((style.sha256, style.weight) for style in spec.styles),
+            recipe=spec.resolved,
+            checkpoint=live.checkpoint.sha256 if live.checkpoint else None,
+            begin_from=live.beginning,
+            steerings=tuple(Steer(stored.number, stored.steering, stored.step) for stored in live.steerings.values()),
             checkpoint_interval_s=self._checkpoint_interval_s,
             result_format=spec.result_format,
-            memory_deaths=memory_deaths,
+            memory_deaths=live.job.deaths.of_memory,
         )
 
-    async def _write(self, record: JobRecord, body: EventBody, *, attempt: int | None = None) -> None:
-        """Journals what must not be lost: waits for room on a full disk, for what runs is never refused."""
-        while True:
-            try:
-                record.append(body, attempt=attempt)
-            except sqlite3.OperationalError as error:
-                self._storage.release_reserve()
-                log.error("job %s: the journal can't be written (%s); trying again", record.job.id, error)
-                await asyncio.sleep(_DISK_RETRY_S)
-            else:
-                return
 
-
-def _hopeless(job: Job, death: WorkerDied, count: int) -> JobError:
-    size_px = job.spec.resolved().longest_px
-    place = f"at step {job.progress.step}" if job.progress else "before its first step"
-    if death.out_of_memory:
-        advice = f"It probably ran out of memory at {size_px} px: {suggest.smaller(size_px)}."
-        return JobError("OUT_OF_MEMORY", f"{death}, {count} times {place}. {advice}")
-    return JobError("WORKER_DIED", f"{death}, {count} times {place}. The server's log says more.")
-
-
-@contextlib.contextmanager
-def _unless_disk_is_full() -> Iterator[None]:
-    """For events that a job can do without."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        log.warning("an event could not be journaled: %s", error)
+def _step(live: LiveJob) -> int | None:
+    return live.checkpoint.step if live.checkpoint else None

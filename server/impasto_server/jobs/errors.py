@@ -15,6 +15,12 @@ class JobNotFound(Refusal):
     reason = "JOB_NOT_FOUND"
 
 
+class JobUnreadable(Refusal):
+    """The journal has the job, but this version can't make anything of its row."""
+
+    reason = "JOB_UNREADABLE"
+
+
 class JobEnded(Refusal):
     """Too late: the job has ended."""
 
@@ -35,6 +41,13 @@ class ImageNotFound(Refusal):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class SequenceUnknown(Refusal):
+    """A watcher wants to go on behind an event that hasn't happened."""
+
+    reason = "PARAMETER_INVALID"
+    field = "after_sequence"
 
 
 class DeviceUnknown(Refusal):

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from impasto_server.codec import ImageFacts
 from impasto_server.engine import Noticed, Progressed, ResultFormat
 from impasto_server.recipes import Recipe, customise
 
@@ -26,11 +27,11 @@ class State(enum.Enum):
         return self in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
 
 
-# What may follow what. RUNNING follows RUNNING when a worker died and another attempt begins; QUEUED follows it when
-# the server died; a job being cancelled may still succeed, if its last step was made before the cancel arrived.
+# What may follow what. QUEUED follows RUNNING when the worker or the server died; a job being cancelled may still
+# succeed, if its last step was made before the cancel arrived.
 _NEXT: Mapping[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.QUEUED, State.RUNNING, State.CANCELLING, State.CANCELLED, State.FAILED}),
-    State.RUNNING: frozenset({State.RUNNING, State.QUEUED, State.CANCELLING, State.SUCCEEDED, State.FAILED}),
+    State.QUEUED: frozenset({State.RUNNING, State.CANCELLING, State.CANCELLED, State.FAILED}),
+    State.RUNNING: frozenset({State.QUEUED, State.CANCELLING, State.SUCCEEDED, State.FAILED}),
     State.CANCELLING: frozenset({State.CANCELLED, State.SUCCEEDED, State.FAILED}),
 }
 
@@ -46,27 +47,33 @@ class StyleSource:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """Everything that decides a picture. `parameters` holds only what departs from the recipe."""
+    """Everything that decides a picture. `parameters` holds only what departs from the recipe that was asked for.
+
+    `resolved` is the recipe with its departures, as it was when the job was asked for: a server of another version,
+    whose recipes have other defaults, paints the same. Two specs are equal if the same was asked for.
+    """
 
     content: str
     styles: tuple[StyleSource, ...]
     recipe: str
+    resolved: Recipe = field(compare=False)
     parameters: Mapping[str, object] = field(default_factory=dict)
     device: str | None = None
     continue_from: str | None = None
     """Id of the job whose last picture and optimiser state this one begins with."""
     result_format: ResultFormat = field(default_factory=ResultFormat)
 
-    def resolved(self) -> Recipe:
-        """The recipe with its departures. Raises RecipeError."""
-        recipe = customise(self.recipe, self.parameters)
-        # What is continued is at its full size already.
-        return recipe.at_one_scale() if self.continue_from else recipe
-
     @property
     def images(self) -> frozenset[str]:
         """Content hashes of every image the job needs."""
         return frozenset({self.content, *(style.sha256 for style in self.styles)})
+
+
+def resolve(recipe: str, parameters: Mapping[str, object], *, continues: bool) -> Recipe:
+    """The recipe that is painted when this is asked for. Raises RecipeError."""
+    resolved = customise(recipe, parameters)
+    # What is continued is at its full size already.
+    return resolved.at_one_scale() if continues else resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,21 @@ class JobError:
 
 
 @dataclass(frozen=True, slots=True)
+class Deaths:
+    """How often workers have died over a job, as far as the job pays for it."""
+
+    crashes: int = 0
+    kills: int = 0
+    """Of each kind, without getting any further in between."""
+    of_memory: int = 0
+    """All that looked like a lack of memory. It never goes down: what is painted smaller stays smaller."""
+    step: int = 0
+    """The checkpoint that was there at the last death."""
+    workers: frozenset[str] = frozenset()
+    """Those that died in that row: another one, if there is another, may fare better."""
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged:
     """The job is in a new state. The other fields belong to one state each."""
 
@@ -85,6 +107,8 @@ class StateChanged:
     queue_position: int = 0
     device: str = ""
     error: JobError | None = None
+    deaths: Deaths | None = None
+    """QUEUED again: what its workers' deaths come to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +118,8 @@ class Result:
     sha256: str
     step: int
     partial: bool
+    size_bytes: int
+    facts: ImageFacts
 
 
 EventBody = StateChanged | Progressed | Noticed | Result
@@ -126,6 +152,7 @@ class Job:
     progress: Progressed | None = None
     result: Result | None = None
     error: JobError | None = None
+    deaths: Deaths = Deaths()
     last_sequence: int = 0
 
 
@@ -148,8 +175,9 @@ def after(job: Job, event: Event) -> Job:
             return job
         case Result() as result:
             return replace(job, result=result)
-        case StateChanged(state, _, device, error):
-            if state not in _NEXT[job.state]:
+        case StateChanged(state, _, device, error, deaths):
+            begins = event.sequence == 1 and state is State.QUEUED
+            if not begins and state not in _NEXT[job.state]:
                 raise IllegalTransition(f"{job.state.value} → {state.value}")
             return replace(
                 job,
@@ -158,4 +186,5 @@ def after(job: Job, event: Event) -> Job:
                 end_time=event.time if state.has_ended else None,
                 device=device or job.device,
                 error=error,
+                deaths=deaths or job.deaths,
             )

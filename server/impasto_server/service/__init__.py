@@ -1,9 +1,9 @@
 """gRPC in and out: translation, errors, limits, who may come in. Knows the jobs room, never the algorithm."""
 
 from .certificate import Certificate, CertificateError, own_certificate, read_certificate
-from .front_door import CannotServe, Settings, serve
+from .config import ServerConfig
 from .guests import Guest, Guests
-from .stylizer import Policy
+from .server import CannotServe, serve
 
 __all__ = [
     "CannotServe",
@@ -11,8 +11,7 @@ __all__ = [
     "CertificateError",
     "Guest",
     "Guests",
-    "Policy",
-    "Settings",
+    "ServerConfig",
     "own_certificate",
     "read_certificate",
     "serve",

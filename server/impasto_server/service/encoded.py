@@ -11,7 +11,7 @@ from impasto.v1 import job_pb2, stylizer_pb2
 from impasto_server.jobs import Event, Watched
 
 from .interception import Call, Continuation, Handler
-from .responses import ImageLookup, event
+from .outgoing import event
 
 # Watchers that keep up are within a few events of each other. Previews may be large: up to 4096 px.
 _MOST_MESSAGES = 256
@@ -21,8 +21,7 @@ _MOST_BYTES = 16 * 2**20
 class EncodedEvents:
     """Events as `WatchJobResponse` in bytes; the latest ones are kept."""
 
-    def __init__(self, image: ImageLookup) -> None:
-        self._image = image
+    def __init__(self) -> None:
         # By identity. What it belongs to is held beside the bytes, so that no other object can have its id meanwhile.
         self._kept: dict[int, tuple[object, bytes]] = {}
         self._kept_bytes = 0
@@ -42,7 +41,7 @@ class EncodedEvents:
     def _shared(self, key: object, item: Event | Watched) -> bytes:
         if found := self._kept.get(id(key)):
             return found[1]
-        data = stylizer_pb2.WatchJobResponse(event=event(item, self._image)).SerializeToString()
+        data = stylizer_pb2.WatchJobResponse(event=event(item)).SerializeToString()
         self._kept[id(key)] = key, data
         self._kept_bytes += len(data)
         while len(self._kept) > _MOST_MESSAGES or (self._kept_bytes > _MOST_BYTES and len(self._kept) > 1):

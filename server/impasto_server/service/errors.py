@@ -22,9 +22,11 @@ from impasto_server.jobs import (
     JobError,
     JobNotEnded,
     JobNotFound,
+    JobUnreadable,
     NothingToContinue,
     QueueFull,
     RequestIdReused,
+    SequenceUnknown,
     Stopping,
 )
 from impasto_server.recipes import RecipeError
@@ -60,8 +62,10 @@ _CODES: dict[type[Exception], tuple[int, str]] = {
     ImageError: (code_pb2.INVALID_ARGUMENT, ""),
     ChecksumMismatch: (code_pb2.INVALID_ARGUMENT, "CHECKSUM_MISMATCH"),
     DeviceUnknown: (code_pb2.INVALID_ARGUMENT, ""),
+    SequenceUnknown: (code_pb2.INVALID_ARGUMENT, ""),
     ImageNotFound: (code_pb2.FAILED_PRECONDITION, ""),
     JobNotFound: (code_pb2.NOT_FOUND, ""),
+    JobUnreadable: (code_pb2.DATA_LOSS, ""),
     JobEnded: (code_pb2.FAILED_PRECONDITION, ""),
     JobNotEnded: (code_pb2.FAILED_PRECONDITION, ""),
     RequestIdReused: (code_pb2.ALREADY_EXISTS, ""),
@@ -103,6 +107,9 @@ def to_status(error: Exception) -> status_pb2.Status:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(round(error.retry_after_s * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    if isinstance(error, DiskFull):
+        full = error_details_pb2.QuotaFailure.Violation(subject="disk", description=str(error))
+        details.append(error_details_pb2.QuotaFailure(violations=[full]))
     return _status(code, str(error), getattr(error, "reason", "") or reason, *details)
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from impasto.v1 import image_pb2, server_info_pb2, stylizer_pb2
 from impasto_server import codec
 from impasto_server.gallery import GALLERY
-from impasto_server.jobs import DiskFull, ImageNotFound, Storage
+from impasto_server.jobs import DiskFull, ImageNotFound, IncomingBlob, Storage
 
 from .errors import BadRequest
-from .responses import image_format, image_name
+from .outgoing import image, image_name
 
 CHUNK_BYTES = 256 * 1024
 
@@ -24,38 +30,26 @@ class Images:
         self.max_bytes = max_bytes
         self.max_pixels = max_pixels
         self._storage = storage
-        self._blobs = blobs = storage.blobs
-        self._facts: dict[str, codec.ImageFacts] = {}
         self._decoding = asyncio.Lock()
-        self.gallery_hashes = {style.name: blobs.pin(style.path) for style in GALLERY}
-
-    def describe(self, sha256: str) -> image_pb2.Image:
-        """An image as the wire has it."""
-        path = self._blobs.path(sha256)
-        if sha256 not in self._facts:
-            # Our own results may be larger than what we let in.
-            self._facts[sha256] = codec.inspect(path, max_pixels=2**62)
-        facts = self._facts[sha256]
-        return image_pb2.Image(
-            name=image_name(sha256),
-            size_bytes=path.stat().st_size,
-            width_px=facts.width_px,
-            height_px=facts.height_px,
-            format=image_format(facts.format),
-            has_alpha=facts.has_alpha,
-        )
-
-    def gallery(self) -> list[server_info_pb2.GalleryStyle]:
+        self._pinned: dict[str, image_pb2.Image] = {}
+        self.gallery_hashes: dict[str, str] = {}
+        self.gallery: list[server_info_pb2.GalleryStyle] = []
         """The styles that come with the server."""
-        return [
-            server_info_pb2.GalleryStyle(
-                name=style.name,
-                title=style.title,
-                description=style.description,
-                image=self.describe(self.gallery_hashes[style.name]),
+        for style in GALLERY:
+            sha256 = self.gallery_hashes[style.name] = storage.files.pin(style.path)
+            facts = codec.inspect(style.path, max_pixels=max_pixels)
+            self._pinned[sha256] = image(sha256, style.path.stat().st_size, facts)
+            self.gallery.append(
+                server_info_pb2.GalleryStyle(
+                    name=style.name, title=style.title, description=style.description, image=self._pinned[sha256]
+                )
             )
-            for style in GALLERY
-        ]
+
+    async def describe(self, sha256: str) -> image_pb2.Image:
+        """An image as the wire has it. Raises ImageNotFound."""
+        if (found := await self._find(sha256)) is None:
+            raise ImageNotFound("name", f"There is no image {image_name(sha256)} on this server.")
+        return found
 
     async def receive(
         self, announcement: stylizer_pb2.ImageAnnouncement, chunks: AsyncIterator[bytes]
@@ -65,45 +59,62 @@ class Images:
         Raises BadRequest, ChecksumMismatch, ImageError, DiskFull; nothing of the upload stays then.
         """
         sha256, size_bytes = announcement.sha256, announcement.size_bytes
-        if sha256 in self._blobs:
-            self._blobs.touch(sha256)
-            return self.describe(sha256), True
+        if (found := await self._find(sha256)) and (sha256 in self._pinned or await self._storage.renew(sha256)):
+            return found, True
         self._check_size(size_bytes)
-        self._storage.check_room(size_bytes)
+        await self._storage.check_room(size_bytes)
         try:
-            await self._store(announcement, chunks)
+            facts = await self._store(announcement, chunks)
         except OSError as error:
             raise DiskFull(f"The server can't keep the image ({error.strerror}): try again later.") from error
-        return self.describe(sha256), False
+        return image(sha256, size_bytes, facts), False
 
-    async def _store(self, announcement: stylizer_pb2.ImageAnnouncement, chunks: AsyncIterator[bytes]) -> None:
+    async def _find(self, sha256: str) -> image_pb2.Image | None:
+        if pinned := self._pinned.get(sha256):
+            return pinned
+        if (found := await self._storage.facts(sha256)) is None:
+            return None
+        size_bytes, facts = found
+        if facts is None:  # blobs of before facts were kept have none, and neither have checkpoints
+            try:
+                facts = await asyncio.to_thread(codec.inspect, self._storage.path(sha256), max_pixels=2**62)
+            except codec.ImageError:
+                return None
+        return image(sha256, size_bytes, facts)
+
+    async def _store(
+        self, announcement: stylizer_pb2.ImageAnnouncement, chunks: AsyncIterator[bytes]
+    ) -> codec.ImageFacts:
         sha256, size_bytes = announcement.sha256, announcement.size_bytes
-        with self._blobs.incoming() as blob:
+        async with _removed_at_the_end(IncomingBlob(self._storage.scratch_path())) as blob:
             async for chunk in chunks:
                 if len(chunk) > CHUNK_BYTES:
                     raise BadRequest("chunk", f"A chunk has {len(chunk)} bytes; expected at most {CHUNK_BYTES}.")
                 if blob.size_bytes + len(chunk) > size_bytes:
                     raise BadRequest("chunk", f"More bytes came than the {size_bytes} that were announced.")
-                blob.write(chunk)
+                await asyncio.to_thread(blob.write, chunk)
             if blob.size_bytes < size_bytes:
                 raise BadRequest("chunk", f"Only {blob.size_bytes} of {size_bytes} announced bytes came.")
-            blob.finish(sha256)
+            await asyncio.to_thread(blob.finish, sha256)
             # A picture decoded takes four bytes a pixel: one at a time, however many come in at once.
             async with self._decoding:
-                self._facts[sha256] = await asyncio.to_thread(self._check_image, blob.path)
-            await asyncio.to_thread(blob.commit, sha256)
+                facts = await _in_daemon_thread(functools.partial(self._check_image, blob.path))
+            await self._storage.take_in(blob, sha256, facts)
+        return facts
 
     async def send(self, sha256: str, offset_bytes: int) -> AsyncIterator[bytes]:
         """The bytes from an offset on. Raises ImageNotFound, BadRequest."""
-        if sha256 not in self._blobs:
-            raise ImageNotFound("name", f"There is no image {image_name(sha256)} on this server.")
-        path = self._blobs.path(sha256)
-        size_bytes = path.stat().st_size
-        if not 0 <= offset_bytes <= size_bytes:
-            raise BadRequest("offset_bytes", f"offset_bytes is {offset_bytes}; expected 0 to {size_bytes}.")
-        with path.open("rb") as file:
-            file.seek(offset_bytes)
-            while chunk := file.read(CHUNK_BYTES):
+        path = self._storage.path(sha256)
+        try:
+            file = await asyncio.to_thread(path.open, "rb")
+        except FileNotFoundError:
+            raise ImageNotFound("name", f"There is no image {image_name(sha256)} on this server.") from None
+        async with _closed_at_the_end(file):
+            size_bytes = await asyncio.to_thread(file.seek, 0, os.SEEK_END)
+            if not 0 <= offset_bytes <= size_bytes:
+                raise BadRequest("offset_bytes", f"offset_bytes is {offset_bytes}; expected 0 to {size_bytes}.")
+            await asyncio.to_thread(file.seek, offset_bytes)
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
 
     def _check_size(self, size_bytes: int) -> None:
@@ -119,3 +130,45 @@ class Images:
         facts = codec.inspect(path, max_pixels=self.max_pixels)
         codec.verify(path)
         return facts
+
+
+async def _in_daemon_thread(look: Callable[[], codec.ImageFacts]) -> codec.ImageFacts:
+    """For what may take long: the pool's threads are waited for when the server stops, this one isn't."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[codec.ImageFacts] = loop.create_future()
+
+    def tell(seen: codec.ImageFacts | Exception) -> None:
+        if done.done():
+            return
+        if isinstance(seen, Exception):
+            done.set_exception(seen)
+        else:
+            done.set_result(seen)
+
+    def run() -> None:
+        seen: codec.ImageFacts | Exception
+        try:
+            seen = look()
+        except Exception as error:
+            seen = error
+        with contextlib.suppress(RuntimeError):  # the loop has gone
+            loop.call_soon_threadsafe(tell, seen)
+
+    threading.Thread(target=run, name="looking at an upload", daemon=True).start()
+    return await done
+
+
+@asynccontextmanager
+async def _removed_at_the_end(blob: IncomingBlob) -> AsyncIterator[IncomingBlob]:
+    try:
+        yield blob
+    finally:
+        await asyncio.shield(asyncio.to_thread(blob.remove))
+
+
+@asynccontextmanager
+async def _closed_at_the_end(file: BinaryIO) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await asyncio.shield(asyncio.to_thread(file.close))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import Any
 
 from impasto._version import __version__
 from impasto.v1 import job_pb2, server_info_pb2, stylizer_pb2, stylizer_pb2_grpc
 from impasto_server import codec
-from impasto_server.jobs import Jobs, Keeping
+from impasto_server.jobs import Jobs
 from impasto_server.recipes import DEFAULT_RECIPE, INITIAL_IMAGES, LAYERS, PARAMETERS, RECIPES, WEIGHTS, Recipe
 
-from . import requests, responses
-from .door import Door
+from . import incoming, outgoing
+from .authentication import Authentication
+from .config import ServerConfig
 from .encoded import EncodedEvents
 from .errors import BadRequest
 from .images import Images
@@ -25,24 +26,15 @@ _WEIGHTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What an operator decides."""
-
-    max_size_px: int = 16384
-    weight_files: bool = False
-    keeping: Keeping = field(default_factory=Keeping)
-
-
 class Stylizer(stylizer_pb2_grpc.StylizerServicer):
     """One method an RPC. Refusals are raised and become statuses in `errors`."""
 
-    def __init__(self, jobs: Jobs, images: Images, policy: Policy, door: Door) -> None:
-        self._door = door
+    def __init__(self, jobs: Jobs, images: Images, config: ServerConfig, authentication: Authentication) -> None:
+        self._authentication = authentication
         self._jobs = jobs
         self._images = images
-        self._policy = policy
-        self._events = EncodedEvents(images.describe)
+        self._config = config
+        self._events = EncodedEvents()
 
     async def GetServerInfo(self, request: stylizer_pb2.GetServerInfoRequest, context: Any) -> Any:  # noqa: N802
         info = server_info_pb2.ServerInfo(
@@ -55,11 +47,11 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
             limits=server_info_pb2.Limits(
                 max_image_bytes=self._images.max_bytes,
                 max_image_pixels=self._images.max_pixels,
-                max_size_px=self._policy.max_size_px,
-                max_queued_jobs=self._policy.keeping.max_queued,
-                image_formats=[responses.image_format(name) for name in codec.FORMATS],
+                max_size_px=self._config.max_size_px,
+                max_queued_jobs=self._config.limits.max_queued,
+                image_formats=[outgoing.image_format(name) for name in codec.FORMATS],
             ),
-            gallery=self._images.gallery(),
+            gallery=self._images.gallery,
             queued_jobs=self._jobs.queued_count,
             running_jobs=self._jobs.running_count,
         )
@@ -80,8 +72,8 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
             raise BadRequest("announcement", "An upload begins with an announcement.", "FIELD_REQUIRED")
         if first.announcement.sha256 and first.announcement.size_bytes == 0:
             raise codec.ImageError("IMAGE_EMPTY", "The file is empty (0 bytes): it is no image.")
-        requests.check_required(first.announcement, "announcement")
-        requests.image_sha256(responses.image_name(first.announcement.sha256), "announcement.sha256")
+        incoming.check_required(first.announcement, "announcement")
+        incoming.image_sha256(outgoing.image_name(first.announcement.sha256), "announcement.sha256")
         chunks = (message.chunk async for message in request_iterator)
         image, already_known = await self._images.receive(first.announcement, chunks)
         return stylizer_pb2.UploadImageResponse(image=image, already_known=already_known)
@@ -89,88 +81,90 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
     async def DownloadImage(  # noqa: N802
         self, request: stylizer_pb2.DownloadImageRequest, context: Any
     ) -> AsyncIterator[Any]:
-        requests.check_required(request)
-        sha256 = requests.image_sha256(request.name, "name")
+        incoming.check_required(request)
+        sha256 = incoming.image_sha256(request.name, "name")
+        image = await self._images.describe(sha256)
         chunks = self._images.send(sha256, request.offset_bytes)
         first = await anext(chunks, b"")
-        yield stylizer_pb2.DownloadImageResponse(image=self._images.describe(sha256))
+        yield stylizer_pb2.DownloadImageResponse(image=image)
         if first:
             yield stylizer_pb2.DownloadImageResponse(chunk=first)
         async for chunk in chunks:
             yield stylizer_pb2.DownloadImageResponse(chunk=chunk)
 
     async def CreateJob(self, request: stylizer_pb2.CreateJobRequest, context: Any) -> Any:  # noqa: N802
-        requests.check_required(request)
-        spec = requests.job_spec(
-            request.spec, gallery=self._images.gallery_hashes, weight_files=self._policy.weight_files
-        )
+        incoming.check_required(request)
         self._check_result_size(request.spec.parameters)
+        spec = incoming.job_spec(
+            request.spec, gallery=self._images.gallery_hashes, weight_files=self._config.weight_files
+        )
         job = await self._jobs.create(
             spec,
-            owner=self._door.owner(context),
-            request_id=requests.request_id(request.request_id),
-            only_own=self._door.guest(context) is not None,
+            owner=self._authentication.owner(context),
+            request_id=incoming.request_id(request.request_id),
+            only_own=self._authentication.guest(context) is not None,
         )
-        return stylizer_pb2.CreateJobResponse(job=responses.job(job, self._images.describe))
+        return stylizer_pb2.CreateJobResponse(job=outgoing.job(job))
 
     async def GetJob(self, request: stylizer_pb2.GetJobRequest, context: Any) -> Any:  # noqa: N802
-        requests.check_required(request)
-        job = self._jobs.get(self._job_id(request.name, context))
-        return stylizer_pb2.GetJobResponse(job=responses.job(job, self._images.describe))
+        incoming.check_required(request)
+        job = await self._jobs.get(await self._job_id(request.name, context))
+        return stylizer_pb2.GetJobResponse(job=outgoing.job(job))
 
     async def ListJobs(self, request: stylizer_pb2.ListJobsRequest, context: Any) -> Any:  # noqa: N802
         if request.page_size < 0:
             raise BadRequest("page_size", f"page_size is {request.page_size}; expected 0 to 1000.")
         size = min(request.page_size or 50, 1000)
-        before = self._job_id(request.page_token, context, "page_token") if request.page_token else None
-        states, owner = requests.job_states(request.states), self._door.guest(context)
-        jobs, more = self._jobs.list(size, before, states, owner)
+        before = incoming.page_token(request.page_token)
+        states, owner = incoming.job_states(request.states), self._authentication.guest(context)
+        jobs, more = await self._jobs.page(size, before, states, owner)
         return stylizer_pb2.ListJobsResponse(
-            jobs=[responses.job(job, self._images.describe) for job in jobs],
-            next_page_token=f"jobs/{jobs[-1].id}" if more else "",
+            jobs=[outgoing.job(job) for job in jobs],
+            next_page_token=str(more) if more else "",
         )
 
     async def UpdateJob(self, request: stylizer_pb2.UpdateJobRequest, context: Any) -> Any:  # noqa: N802
-        requests.check_required(request)
-        job = await self._jobs.steer(self._job_id(request.name, context), requests.steering(request))
-        return stylizer_pb2.UpdateJobResponse(job=responses.job(job, self._images.describe))
+        incoming.check_required(request)
+        job = await self._jobs.steer(await self._job_id(request.name, context), incoming.steering(request))
+        return stylizer_pb2.UpdateJobResponse(job=outgoing.job(job))
 
     async def WatchJob(self, request: stylizer_pb2.WatchJobRequest, context: Any) -> AsyncIterator[Any]:  # noqa: N802
-        requests.check_required(request)
+        incoming.check_required(request)
         if request.after_sequence < 0:
             raise BadRequest("after_sequence", f"after_sequence is {request.after_sequence}; expected 0 or more.")
-        spec, interval_s = requests.preview_wish(request)
+        spec, interval_s = incoming.preview_request(request)
         # What is refused is refused before the headers, which the client takes for a yes.
-        name = self._job_id(request.name, context)
+        name = await self._job_id(request.name, context)
+        await self._jobs.check_sequence(name, request.after_sequence)
         await context.send_initial_metadata(())
         items = self._jobs.watch(name, after_sequence=request.after_sequence, spec=spec, interval_s=interval_s)
         async for item in items:
-            self._door.guest(context)  # may have been removed since
+            self._authentication.guest(context)  # may have been removed since
             yield self._events.response(item)
 
     async def CancelJob(self, request: stylizer_pb2.CancelJobRequest, context: Any) -> Any:  # noqa: N802
-        requests.check_required(request)
-        job = await self._jobs.cancel(self._job_id(request.name, context))
-        return stylizer_pb2.CancelJobResponse(job=responses.job(job, self._images.describe))
+        incoming.check_required(request)
+        job = await self._jobs.cancel(await self._job_id(request.name, context))
+        return stylizer_pb2.CancelJobResponse(job=outgoing.job(job))
 
     async def DeleteJob(self, request: stylizer_pb2.DeleteJobRequest, context: Any) -> Any:  # noqa: N802
-        requests.check_required(request)
-        await self._jobs.delete(self._job_id(request.name, context))
+        incoming.check_required(request)
+        await self._jobs.delete(await self._job_id(request.name, context))
         return stylizer_pb2.DeleteJobResponse()
 
-    def _job_id(self, name: str, context: Any, field: str = "name") -> str:
+    async def _job_id(self, name: str, context: Any) -> str:
         """The id in a job's resource name. Raises BadRequest, and JobNotFound also for a job of another guest's."""
-        found = requests.job_id(name, field)
-        self._jobs.get(found, self._door.guest(context))
+        found = incoming.job_id(name)
+        await self._jobs.get(found, self._authentication.guest(context))
         return found
 
     def _check_result_size(self, parameters: job_pb2.Parameters) -> None:
         for name in ("size_px", "height_px", "width_px"):
             asked = getattr(parameters, name)
-            if asked > self._policy.max_size_px:
+            if asked > self._config.max_size_px:
                 raise BadRequest(
                     f"spec.parameters.{name}",
-                    f"{name} is {asked}; this server paints at most {self._policy.max_size_px} px a side.",
+                    f"{name} is {asked}; this server paints at most {self._config.max_size_px} px a side.",
                 )
 
     def _parameters(self) -> list[server_info_pb2.Parameter]:
@@ -187,7 +181,7 @@ class Stylizer(stylizer_pb2_grpc.StylizerServicer):
                 description=parameter.description,
                 unit=parameter.unit,
                 minimum=parameter.minimum,
-                maximum=self._policy.max_size_px if parameter.name in sizes else parameter.maximum,
+                maximum=self._config.max_size_px if parameter.name in sizes else parameter.maximum,
                 choices=choices.get(parameter.name, ()),
             )
             for parameter in PARAMETERS

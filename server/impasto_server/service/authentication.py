@@ -20,7 +20,7 @@ _OPEN_TO_ALL = "/grpc.health."
 """Orchestrators ask for a server's health without being its guests."""
 
 
-class Door:
+class Authentication:
     """Knows callers by their metadata. Without guests everybody is let in."""
 
     def __init__(self, guests: Guests | None) -> None:
@@ -56,18 +56,18 @@ class Door:
         return told[:200] or context.peer().rpartition(":")[0]
 
 
-class DoorInterceptor(grpc.aio.ServerInterceptor):
+class AuthenticationInterceptor(grpc.aio.ServerInterceptor):
     """Turns away whoever isn't let in, from every service but health, before a handler sees anything of the call."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, authentication: Authentication) -> None:
+        self._authentication = authentication
 
     async def intercept_service(self, continuation: Continuation, handler_call_details: Call) -> Handler:
         handler: Any = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith(_OPEN_TO_ALL):
             return handler  # type: ignore[no-any-return]
         try:
-            self._door.admit(handler_call_details.invocation_metadata or ())
+            self._authentication.admit(handler_call_details.invocation_metadata or ())
         except Unauthenticated as refusal:
             return _refusing(handler, refusal)
         return handler  # type: ignore[no-any-return]

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from impasto.v1 import image_pb2, job_pb2, stylizer_pb2
 from impasto_server import suggest
 from impasto_server.engine import PreviewSpec, ResultFormat, Steering
-from impasto_server.jobs import JobSpec, State, StyleSource
+from impasto_server.jobs import JobSpec, State, StyleSource, resolve
 from impasto_server.recipes import DEFAULT_RECIPE, FILE_PREFIX
 
 from .errors import BadRequest
@@ -94,13 +94,16 @@ def job_spec(message: job_pb2.JobSpec, *, gallery: Mapping[str, str], weight_fil
             "This server reads no weights from files; its operator can allow that with --allow-weight-files.",
             "WEIGHTS_UNKNOWN",
         )
+    recipe = message.recipe or DEFAULT_RECIPE
+    continue_from = job_id(message.continue_from, "spec.continue_from") if message.continue_from else None
     return JobSpec(
         content=image_sha256(message.content, "spec.content"),
         styles=tuple(_style(style, index, gallery) for index, style in enumerate(message.styles)),
-        recipe=message.recipe or DEFAULT_RECIPE,
+        recipe=recipe,
+        resolved=resolve(recipe, parameters, continues=continue_from is not None),
         parameters=parameters,
         device=message.device or None,
-        continue_from=job_id(message.continue_from, "spec.continue_from") if message.continue_from else None,
+        continue_from=continue_from,
         result_format=_result_format(message.result),
     )
 
@@ -129,6 +132,15 @@ def _style(style: job_pb2.Style, index: int, gallery: Mapping[str, str]) -> Styl
                 raise BadRequest(f"{path}.gallery_style", message, "STYLE_UNKNOWN")
             return StyleSource(gallery[name], name, weight)
     raise BadRequest(path, f"{path} names no picture; expected an image or a gallery_style.", "FIELD_REQUIRED")
+
+
+def page_token(text: str) -> int | None:
+    """The number of the job that the page is behind; None for the first page. Raises BadRequest."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise BadRequest("page_token", f"{text!r} is no token of a page: take it from the response before.")
+    return int(text)
 
 
 def job_states(numbers: Iterable[int]) -> frozenset[State]:
@@ -164,7 +176,7 @@ def steering(request: stylizer_pb2.UpdateJobRequest) -> Steering:
     return Steering(**changes)
 
 
-def preview_wish(request: stylizer_pb2.WatchJobRequest) -> tuple[PreviewSpec | None, float]:
+def preview_request(request: stylizer_pb2.WatchJobRequest) -> tuple[PreviewSpec | None, float]:
     """Which previews a watcher wants, and the shortest time between two in seconds. Raises BadRequest."""
     if not request.HasField("previews"):
         return None, 0.0

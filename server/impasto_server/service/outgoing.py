@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from impasto.v1 import image_pb2, job_pb2
+from impasto_server.codec import ImageFacts
 from impasto_server.engine import Noticed, Progressed
 from impasto_server.jobs import Event, Job, JobSpec, Result, State, StateChanged, Watched
 
 from .errors import job_status
-from .requests import INITIAL_IMAGES
-
-ImageLookup = Callable[[str], image_pb2.Image]
+from .incoming import INITIAL_IMAGES
 
 _STATES: Mapping[State, job_pb2.Job.State.ValueType] = {
     state: job_pb2.Job.State.Value(f"STATE_{state.name}") for state in State
@@ -25,7 +24,19 @@ def image_name(sha256: str) -> str:
     return f"images/{sha256}"
 
 
-def job(job: Job, image: ImageLookup) -> job_pb2.Job:
+def image(sha256: str, size_bytes: int, facts: ImageFacts) -> image_pb2.Image:
+    """An image as the wire has it."""
+    return image_pb2.Image(
+        name=image_name(sha256),
+        size_bytes=size_bytes,
+        width_px=facts.width_px,
+        height_px=facts.height_px,
+        format=image_format(facts.format),
+        has_alpha=facts.has_alpha,
+    )
+
+
+def job(job: Job) -> job_pb2.Job:
     """A job as the wire has it."""
     message = job_pb2.Job(
         name=f"jobs/{job.id}",
@@ -43,13 +54,13 @@ def job(job: Job, image: ImageLookup) -> job_pb2.Job:
     if job.progress:
         message.progress.CopyFrom(_progress(job.progress))
     if job.result:
-        message.result.CopyFrom(_result(job.result, image))
+        message.result.CopyFrom(_result(job.result))
     if job.error:
         message.error.CopyFrom(job_status(job.error))
     return message
 
 
-def event(item: Event | Watched, image: ImageLookup) -> job_pb2.JobEvent:
+def event(item: Event | Watched) -> job_pb2.JobEvent:
     """What a watcher gets."""
     if isinstance(item, Watched):
         preview = item.preview
@@ -74,8 +85,8 @@ def event(item: Event | Watched, image: ImageLookup) -> job_pb2.JobEvent:
             message.notice.reason = reason
             message.notice.message = text
         case Result() as result:
-            message.result.CopyFrom(_result(result, image))
-        case StateChanged(state, queue_position, device, error):
+            message.result.CopyFrom(_result(result))
+        case StateChanged(state, queue_position, device, error, _):
             message.state.state = _STATES[state]
             message.state.queue_position = queue_position
             message.state.device = device
@@ -126,8 +137,10 @@ def _progress(progress: Progressed) -> job_pb2.Progress:
     )
 
 
-def _result(result: Result, image: ImageLookup) -> job_pb2.Result:
-    return job_pb2.Result(image=image(result.sha256), partial=result.partial, step=result.step)
+def _result(result: Result) -> job_pb2.Result:
+    return job_pb2.Result(
+        image=image(result.sha256, result.size_bytes, result.facts), partial=result.partial, step=result.step
+    )
 
 
 def _timestamp(seconds: float) -> Timestamp:

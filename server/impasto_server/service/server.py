@@ -7,9 +7,7 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import grpc
@@ -21,37 +19,19 @@ from impasto.v1 import stylizer_pb2, stylizer_pb2_grpc
 from impasto_server.engine import LocalEngine
 from impasto_server.jobs import Jobs, JournalError
 
+from .authentication import Authentication, AuthenticationInterceptor
 from .certificate import Certificate
-from .door import Door, DoorInterceptor
+from .config import ServerConfig
 from .encoded import EncodedInterceptor
 from .errors import ErrorInterceptor
 from .guests import Guests
 from .images import Images
 from .interception import Call, Continuation, Handler
-from .stylizer import Policy, Stylizer
+from .stylizer import Stylizer
 
 SERVICE = stylizer_pb2.DESCRIPTOR.services_by_name["Stylizer"].full_name
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a server is run. `listen` is `HOST:PORT` or `unix:/path`; `idle_exit_s` None: never by itself.
-
-    With a certificate it encrypts, and lets in the guests of its state folder only; without, whoever reaches it.
-    """
-
-    listen: str
-    state_dir: Path
-    certificate: Certificate | None = None
-    devices: tuple[str, ...] = ("auto",)
-    policy: Policy = field(default_factory=Policy)
-    max_image_bytes: int = 2**30
-    max_image_pixels: int = 270_000_000
-    drain_s: float = 10.0
-    keepalive_s: float = 30.0
-    idle_exit_s: float | None = None
 
 
 class CannotServe(Exception):
@@ -74,33 +54,30 @@ class _Activity(grpc.aio.ServerInterceptor):
         return await continuation(handler_call_details)
 
 
-async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda address: None) -> None:
+async def serve(config: ServerConfig, *, on_ready: Callable[[str], None] = lambda address: None) -> None:
     """Serves until SIGTERM or SIGINT, or until idle for long enough. Raises CannotServe.
 
     The first signal drains: health says NOT_SERVING, new jobs are refused, running ones get `drain_s` to end, then
     watchers are told; what still ran goes on at the next start. A second signal ends at once.
     """
-    try:
-        jobs = Jobs(LocalEngine(settings.devices), settings.state_dir, settings.policy.keeping)
-    except JournalError as error:
-        raise CannotServe(str(error)) from error
-    images = Images(jobs.storage, max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    jobs = Jobs(LocalEngine(config.devices, silence_s=config.silence_s), config.state_dir, config.limits)
+    images = Images(jobs.storage, max_bytes=config.max_image_bytes, max_pixels=config.max_image_pixels)
     activity = _Activity()
-    guests = Guests(settings.state_dir) if settings.certificate else None
-    door = Door(guests)
+    guests = Guests(config.state_dir) if config.certificate else None
+    authentication = Authentication(guests)
     server = grpc.aio.server(
-        interceptors=[activity, DoorInterceptor(door), ErrorInterceptor(), EncodedInterceptor()],
-        options=_options(settings.keepalive_s),
+        interceptors=[activity, AuthenticationInterceptor(authentication), ErrorInterceptor(), EncodedInterceptor()],
+        options=_options(config.keepalive_s),
     )
-    stylizer_pb2_grpc.add_StylizerServicer_to_server(Stylizer(jobs, images, settings.policy, door), server)
+    stylizer_pb2_grpc.add_StylizerServicer_to_server(Stylizer(jobs, images, config, authentication), server)
     health = health_aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection(
         [SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME], server
     )
-    address = _bind(server, settings.listen, settings.certificate)
+    address = _bind(server, config.listen, config.certificate)
     stop = _stop_signal()
-    async with jobs:
+    async with _opened(jobs):
         try:
             await server.start()
             for name in ("", SERVICE):
@@ -109,21 +86,31 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] = lambda 
             if guests and not guests.all():
                 log.warning("nobody is invited yet: impasto guests invite NAME")
             on_ready(address)
-            await _until_told(stop, jobs, activity, settings.idle_exit_s)
+            await _until_told(stop, jobs, activity, config.idle_exit_s)
             await health.enter_graceful_shutdown()
             log.info("stopping: %d jobs run, %d wait", jobs.running_count, jobs.queued_count)
-            await _first_of(jobs.drain(settings.drain_s), stop.get())
+            await _first_of(jobs.drain(config.drain_s), stop.get())
         finally:
             jobs.close()
             await server.stop(grace=2)
     log.info("stopped")
 
 
+@contextlib.asynccontextmanager
+async def _opened(jobs: Jobs) -> AsyncIterator[None]:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(jobs)
+        except JournalError as error:
+            raise CannotServe(str(error)) from error
+        yield
+
+
 async def _until_told(
     stop: asyncio.Queue[signal.Signals], jobs: Jobs, activity: _Activity, idle_exit_s: float | None
 ) -> None:
     told = asyncio.create_task(stop.get())
-    broken = asyncio.create_task(jobs.failed())
+    broken = asyncio.create_task(jobs.hopeless())
     try:
         while not (told.done() or broken.done()):
             await asyncio.wait(
@@ -134,7 +121,9 @@ async def _until_told(
                 log.info("nothing to do for %.0f s", activity.idle_s)
                 return
         if broken.done():
-            raise CannotServe(str(broken.result()))
+            raise CannotServe(broken.result())
+    except JournalError as error:
+        raise CannotServe(str(error)) from error
     finally:
         told.cancel()
         broken.cancel()

@@ -1,4 +1,4 @@
-"""Messages between the front door and a worker process: what is said, and how it is framed on a pipe.
+"""Messages between the server and a worker process: what is said, and how it is framed on a pipe.
 
 Both ends are ours and start each other, so pickle is safe here; nothing from the network is ever unpickled.
 """
@@ -10,10 +10,14 @@ import os
 import pickle
 import struct
 import threading
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from .abc import DeviceInfo, PreviewDemand, Report, Steer, Task
+from impasto_server.engine.attempt import Alive
+from impasto_server.engine.protocol import Command, DeviceInfo, Failed, Finished, RenderTask, Report, Task
 
 _LENGTH = struct.Struct("<Q")
 DEVICE_LOST = 70
@@ -49,12 +53,32 @@ class NoDevice:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancel:
-    """End the run in progress within a step."""
+class LocalFiles:
+    """Where a task's blobs are on this machine, by their hashes, and the folder that its painter makes and fills."""
+
+    paths: Mapping[str, Path]
+    scratch: Path
+
+    def path(self, sha256: str) -> Path:
+        """Where the blob is."""
+        return self.paths[sha256]
+
+    def scratch_path(self) -> Path:
+        """A name nobody has, in a folder that is there. Raises OSError."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        return self.scratch / uuid.uuid4().hex
 
 
-Command = Task | Steer | PreviewDemand | Cancel
-Message = Hello | Trying | Ready | NoDevice | Report
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The worker's next task, and where its files are."""
+
+    task: Task | RenderTask
+    files: LocalFiles
+
+
+ToWorker = Begin | Command
+FromWorker = Hello | Trying | Ready | NoDevice | Alive | Report | Finished | Failed
 
 
 def pack(message: object) -> bytes:
@@ -86,7 +110,7 @@ class BlockingPipe:
         body = self._reader.read(length)
         return pickle.loads(body) if len(body) == length else None  # noqa: S301
 
-    def send(self, message: Message) -> None:
+    def send(self, message: FromWorker) -> None:
         """Writes the whole message. Raises BrokenPipeError if nobody reads any more."""
         rest = memoryview(pack(message))
         with self._lock:
