@@ -18,7 +18,7 @@ help:
 	@echo "make check    lint, types, contract, stub drift, import arrows"
 	@echo "make bench    measure against the goals; results in build/bench/"
 	@echo "make bench-all  every measurement: convergence, memory, peers too; two hours and a half"
-	@echo "make bench-faults  kill and cut things for half an hour; nothing may be lost"
+	@echo "make bench-faults  kill and cut things for an hour or more; nothing may be lost"
 	@echo "make bench-gpu  what a GPU says, in nine minutes: correctness, speed, memory, the slowest kernels"
 	@echo "make install  set up .venv (the other targets do it by themselves)"
 	@echo "make proto    write the stubs from proto/"

@@ -20,7 +20,7 @@ from typing import Any
 
 from bench import report
 from bench.gpu import command as gpu
-from impasto_server.engine.environment import PAINTING
+from impasto_server.engine.local.environment import PAINTING
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ rows; the promises themselves (nothing lost, nothing twice, the same bytes) are 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import signal
@@ -18,6 +19,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ import grpc
 from skimage import data
 
 import impasto
+from bench import keeping
 from bench.crowd import Crowd
 from bench.report import Row, at_most
 from impasto.v1 import job_pb2, stylizer_pb2
@@ -33,6 +36,7 @@ from tests.proxy import Proxy
 from tests.server_process import ServerProcess
 
 JOB: dict[str, Any] = {"recipe": "draft", "size_px": 96, "steps": 40, "seed": 1}
+LONGER: dict[str, Any] = JOB | {"steps": 120}
 LONG: dict[str, Any] = {"recipe": "draft", "size_px": 128, "steps": 5000}
 
 
@@ -48,10 +52,10 @@ def photo() -> bytes:
     return wire.png(data.coffee()[::4, ::4])  # type: ignore[no-untyped-call]
 
 
-def reference() -> str:
-    """Name of the picture that JOB gives when nothing happens."""
+def reference(asked: Mapping[str, Any] = JOB) -> str:
+    """Name of the picture that a job gives when nothing happens."""
     with fresh_folder() as folder, ServerProcess(folder) as server:
-        job = wire.create_job(server.stub, wire.upload(server.stub, photo()), **JOB)
+        job = wire.create_job(server.stub, wire.upload(server.stub, photo()), **asked)
         list(wire.watch(server.stub, job.name))
         return wire.get_job(server.stub, job.name).result.image.name
 
@@ -91,6 +95,88 @@ def server_kills(jobs: int = 20, kills: int = 100, seed: int = 1) -> Sequence[Ro
     ]
 
 
+def crossing_kills(
+    jobs: int = 100, kills: int = 100, workers: int = 4, longest_s: float = 4, seed: int = 4
+) -> Sequence[Row]:
+    """SIGKILL of the server at random moments while several workers paint and half of the jobs are being cancelled."""
+    chance = random.Random(seed)
+    expected = reference(LONGER)
+    asked = [str(uuid.uuid4()) for _ in range(jobs)]
+    unwanted = set(chance.sample(asked, jobs // 2))
+    acknowledged: dict[str, str] = {}  # request id → job name
+    cancelled: set[str] = set()  # names of jobs whose cancel was answered
+    devices = ("--device", "cpu") * workers
+
+    def ask(server: ServerProcess, due: Sequence[str]) -> None:
+        content = wire.upload(server.stub, photo())
+        for request_id in due:
+            name = wire.create_job(server.stub, content, request_id=request_id, **LONGER).name
+            assert acknowledged.setdefault(request_id, name) == name, "a second job for one request"
+
+    def cancel(server: ServerProcess, request_id: str) -> None:
+        with contextlib.suppress(grpc.RpcError, KeyError):  # dead meanwhile, or not yet asked for: the next life's
+            name = acknowledged[request_id]
+            wire.cancel(server.stub, name)
+            cancelled.add(name)
+
+    with fresh_folder() as folder:
+        for kill in range(kills):
+            due = asked[: jobs * (kill + 1) // kills + workers]
+            with ServerProcess(folder, "--checkpoint-s", "0.2", *devices) as server:
+                early = chance.random() < 0.25  # while its workers start
+                if not early:
+                    ask(server, due)
+                painted = set() if early else first_painted(server)
+                life_s = chance.uniform(0.05, longest_s)
+                threads = [threading.Timer(life_s, server.process.kill)]
+                # Around the kill, so that some are decided and not journaled, and some journaled and not answered.
+                left = [one for one in due if one in unwanted and acknowledged.get(one) not in cancelled]
+                left.sort(key=lambda one, painted=painted: acknowledged.get(one) not in painted)
+                for request_id in left[: max(1, jobs // kills)]:
+                    at = life_s - chance.choice((chance.uniform(0, 0.02), chance.uniform(0, life_s)))
+                    threads.append(threading.Timer(at, cancel, (server, request_id)))
+                for thread in threads:
+                    thread.start()
+                with contextlib.suppress(grpc.RpcError):
+                    ask(server, due)
+                for thread in threads:
+                    thread.join()
+        with ServerProcess(folder, "--checkpoint-s", "0.2", *devices) as server:
+            ask(server, asked)
+            for request_id in unwanted:
+                cancel(server, request_id)
+            stuck = 0
+            for name in acknowledged.values():
+                try:
+                    list(wire.watch(server.stub, name, timeout_s=1200))
+                except grpc.RpcError:
+                    stuck += 1
+            made = list(server.stub.ListJobs(stylizer_pb2.ListJobsRequest(page_size=1000)).jobs)
+    lost = set(acknowledged.values()) - {job.name for job in made}
+    whole = [job for job in made if job.state == job_pb2.Job.STATE_SUCCEEDED and not job.result.partial]
+    other = [job for job in whole if job.result.image.name != expected]
+    unasked = [job for job in made if job not in whole and job.name not in cancelled]
+    attempts = sum(job.attempt for job in made)
+    parts = sum(job.result.partial for job in made)
+    name = f"server killed {kills} times, {workers} workers, {jobs} jobs, half of them cancelled"
+    return [
+        at_most(f"{name}: lost", len(lost), 0, "jobs", f"{attempts} attempts"),
+        at_most("  made twice", len(made) - jobs, 0, "jobs"),
+        at_most("  stuck", stuck, 0, "jobs"),
+        at_most("  not whole though nobody cancelled them", len(unasked), 0, "jobs"),
+        at_most("  whole with other bytes", len(other), 0, "jobs", f"{len(whole)} whole, {parts} in part"),
+    ]
+
+
+def first_painted(server: ServerProcess) -> set[str]:
+    """Waits until jobs are painted, a minute at most; their names."""
+    deadline = time.monotonic() + 60
+    request = stylizer_pb2.ListJobsRequest(states=[job_pb2.Job.STATE_RUNNING])
+    while not (found := server.stub.ListJobs(request).jobs) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return {job.name for job in found}
+
+
 def worker_kills(kills: int = 50, seed: int = 2) -> Sequence[Row]:
     """SIGKILL of the worker at random moments, each after some progress: one that always dies at once is hopeless."""
     chance = random.Random(seed)
@@ -121,7 +207,7 @@ def worker_kills(kills: int = 50, seed: int = 2) -> Sequence[Row]:
 def cable_cuts(cuts: int = 200, seed: int = 3) -> Sequence[Row]:
     """Connections reset at random while a client watches: its sequences have no gap and no repeat."""
     chance = random.Random(seed)
-    gaps = repeats = reconnects = made = 0
+    gaps = repeats = reconnects = events = made = 0
 
     def pull(proxy: Proxy, ended: threading.Event) -> None:
         nonlocal made
@@ -148,9 +234,10 @@ def cable_cuts(cuts: int = 200, seed: int = 3) -> Sequence[Row]:
             ended.set()
             puller.join()
             gaps += len(set(range(1, max(sequences) + 1)) - set(sequences))
+            events += len(sequences)
             repeats += len(sequences) - len(set(sequences)) + (sequences != sorted(sequences))
     return [
-        at_most(f"cable cut {cuts} times: gaps", gaps, 0, "events", f"{reconnects} reconnects"),
+        at_most(f"cable cut {cuts} times: gaps", gaps, 0, "events", f"{reconnects} reconnects, {events} events"),
         at_most("  repeats", repeats, 0, "events"),
     ]
 
@@ -186,8 +273,10 @@ def many_watchers(
 
 
 def steps_per_second(server: ServerProcess, name: str) -> float:
-    """The optimiser's, by the journal's times, of a job that has ended."""
+    """The optimiser's, of a job that has ended: from its first progress to its last, both always journaled."""
     made = [event for event in wire.watch(server.stub, name) if event.HasField("progress")]
+    if len(made) < 2:
+        raise ValueError(f"{name} has {len(made)} progress in the journal: give it more steps.")
     seconds = (made[-1].time.ToMicroseconds() - made[0].time.ToMicroseconds()) / 1e6
     return (made[-1].progress.step - made[0].progress.step) / seconds
 
@@ -218,6 +307,25 @@ def long_queue(jobs: int = 1000) -> Sequence[Row]:
         at_most("  restart to serving", up, 2, "s"),
         at_most("  lost in the restart", jobs + 1 - kept, 0, "jobs"),
     ]
+
+
+def state_machine(seconds: float = 600) -> Sequence[Row]:
+    """The jobs' rooms under random users, workers, disks, clocks and kills. A violation ends it and is printed."""
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "tests/jobs/test_state_machine.py"]
+    done = subprocess.run(
+        command,
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "IMPASTO_STATE_MACHINE_S": str(seconds)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        print(done.stdout, done.stderr, file=sys.stderr)
+    if done.returncode > 1:
+        raise RuntimeError("The state machine didn't run: pytest's output is above.")
+    lives = next((line.strip(".") for line in done.stdout.splitlines() if "lives from seed" in line), "")
+    return [at_most(f"state machine, {seconds:g} s: violations", done.returncode, 0, "", lives)]
 
 
 _CRASHING_CLIENT = """
@@ -252,7 +360,10 @@ def soak(jobs: int = 500) -> Sequence[Row]:
                     if job.HasField("end_time"):
                         server.stub.DeleteJob(stylizer_pb2.DeleteJobRequest(name=job.name))
 
-        batch(min(jobs, 40))  # what is allocated once is allocated now
+        # What is allocated once is allocated now: the pool of threads for the disk too.
+        with ThreadPoolExecutor(32) as many:
+            list(many.map(lambda _: wire.upload(server.stub, photo()), range(64)))
+        batch(min(jobs, 40))
         before = usage(server)
         batch(jobs)
         after = settled(server, before)
@@ -299,7 +410,13 @@ EVERYTHING: Parts = {
     "watchers": many_watchers,
     "worker kills": worker_kills,
     "server kills": server_kills,
+    "crossing kills": crossing_kills,
     "soak": soak,
+    "kept memory": keeping.kept_memory,
+    "ended jobs": keeping.ended_jobs,
+    "journal": keeping.journal_size,
+    "slow journal": functools.partial(keeping.journal_size, jobs=100, steps_per_second=1.0),
+    "state machine": state_machine,
 }
 SMOKE: Parts = {
     "queue": lambda: long_queue(jobs=10),
@@ -312,7 +429,7 @@ SETS: Mapping[str, Parts] = {"everything": EVERYTHING, "smoke": SMOKE}
 
 
 def measure(*, parts: str = "everything") -> Iterator[Row]:
-    """Part by part of one of the sets, half an hour on two cores for everything. A part's rows come when it is done."""
+    """Part by part of one of the sets, an hour on two cores, or more, for all. A part's rows come when it is done."""
     for name, part in SETS[parts].items():
         began = time.monotonic()
         yield from part()

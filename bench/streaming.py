@@ -151,18 +151,22 @@ def unwatched(client: impasto.Client, content: impasto.StoredImage | np.ndarray,
 
 def first_preview_steps(job: impasto.Job) -> float:
     """When the first preview arrived, in steps from the first step's start; follows the job to its end."""
-    arrived, made = 0.0, []
+    arrived, made = 0.0, list[impasto.Progress]()
     for event in job.watch():
         if isinstance(event, impasto.Preview) and not arrived:
             arrived = time.time()
         elif isinstance(event, impasto.Progress):
-            made.append(event.time.timestamp())
-    step_s = statistics.median(later - earlier for earlier, later in itertools.pairwise(made))
-    return 1 + (arrived - made[0]) / step_s
+            made.append(event)
+    # One who follows live is told of most steps, not of all.
+    step_s = statistics.median(
+        (later.time - earlier.time).total_seconds() / (later.step - earlier.step)
+        for earlier, later in itertools.pairwise(made)
+    )
+    return 1 + (arrived - made[0].time.timestamp()) / step_s
 
 
 def steps_per_second(job: impasto.Job) -> float:
-    """From the journal's own times, first progress to last."""
+    """From the journal's own times, first progress to last: both are journaled, whatever comes in between."""
     found = [event for event in job.watch(previews=None) if isinstance(event, impasto.Progress)]
     seconds = (found[-1].time - found[0].time).total_seconds()
     return (found[-1].step - found[0].step) / seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -10,7 +11,8 @@ from bench.gpu.ledger import Finding
 from bench.gpu.setting import CONTENT, STYLE, Setting, height_of, sized
 from bench.gpu.watched import Watched
 from bench.report import Found, Row, at_most
-from impasto_server.engine.abc import Failed, Previewed, Progressed, Report, Task
+from impasto_server.engine import Failed, Previewed, Progressed, Report, Task
+from impasto_server.engine.local.pipe import LocalFiles
 from impasto_server.gallery import GALLERY
 
 CANCEL_S, PREVIEW_S, RATE_PERCENT = 0.1, 0.3, 5.0
@@ -18,23 +20,18 @@ CANCEL_S, PREVIEW_S, RATE_PERCENT = 0.1, 0.3, 5.0
 
 def measure(setting: Setting) -> Iterator[Found | Finding]:
     """A long job by size, watched and then cancelled."""
-    paths = {entry.name: entry.path for entry in GALLERY}
+    files = LocalFiles({entry.name: entry.path for entry in GALLERY}, setting.folder / "latency")
     watched = Watched(setting.device, preview_px=512)
     for width_px in setting.sizes.latency_px:
-        task = Task(
-            content=paths[CONTENT],
-            styles=((paths[STYLE], 1.0),),
-            recipe=sized("painterly", height_of(width_px), width_px),
-            output=setting.folder / "latency.png",
-            checkpoint=setting.folder / "latency.checkpoint",
-        )
-        yield from setting.case(f"{width_px} px", _cancelled(setting, watched, task, width_px))
+        task = Task(CONTENT, ((STYLE, 1.0),), sized("painterly", height_of(width_px), width_px))
+        yield from setting.case(f"{width_px} px", _cancelled(setting, watched, task, files, width_px))
 
 
-def _cancelled(setting: Setting, watched: Watched, task: Task, width_px: int) -> Iterator[Found | Finding]:
-    made = watched.attempt(task, cancel_after_s=setting.sizes.latency_s)
-    for path in (task.output, task.checkpoint):
-        path.unlink(missing_ok=True)
+def _cancelled(
+    setting: Setting, watched: Watched, task: Task, files: LocalFiles, width_px: int
+) -> Iterator[Found | Finding]:
+    made = watched.attempt(task, files, cancel_after_s=setting.sizes.latency_s)
+    shutil.rmtree(files.scratch)
     if isinstance(made.end, Failed) or made.obeyed_s is None:
         yield Finding(what=f"{width_px} px", state="failed", note=str(made.end))
         return

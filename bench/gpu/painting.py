@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import time
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from bench.gpu.setting import CONTENT, STYLE, Setting, content_of, height_of, st
 from bench.gpu.watched import Watched
 from bench.report import Found, Row, at_most
 from impasto_server import nst
-from impasto_server.engine.abc import Failed, Previewed, Task
+from impasto_server.engine import Failed, Previewed, Task
+from impasto_server.engine.local.pipe import LocalFiles
 from impasto_server.gallery import GALLERY
 from impasto_server.recipes import Recipe, customise
 
@@ -51,21 +53,19 @@ def _whole(setting: Setting, recipe: Recipe) -> tuple[float, float]:
 
 def _by_a_worker(setting: Setting, recipe: Recipe) -> Iterator[Found | Finding]:
     """A worker that has warmed up; the last one's picture stays in the folder, to be looked at."""
-    paths = {entry.name: entry.path for entry in GALLERY}
-    task = Task(
-        content=paths[CONTENT],
-        styles=((paths[STYLE], 1.0),),
-        recipe=recipe,
-        output=setting.folder / "painterly.png",
-        checkpoint=setting.folder / "painterly.checkpoint",
-    )
+    files = LocalFiles({entry.name: entry.path for entry in GALLERY}, setting.folder / "painterly")
+    task = Task(CONTENT, ((STYLE, 1.0),), recipe)
     watched = Watched(setting.device, preview_px=PREVIEW_PX)
     for what in ("by a worker, the first one", "by a worker, whole"):
-        made = watched.attempt(task)
-        task.checkpoint.unlink(missing_ok=True)
+        made = watched.attempt(task, files)
         if isinstance(made.end, Failed):
+            shutil.rmtree(files.scratch)
             yield Finding(what=what, state="failed", note=f"{made.end.reason}: {made.end.message}")
             return
+        assert made.end.picture
+        assert made.end.picture.blob.path
+        made.end.picture.blob.path.replace(setting.folder / "painterly.png")
+        shutil.rmtree(files.scratch)
         previews = [at for at, report in made.reports if isinstance(report, Previewed)]
         note = f"first of {len(previews)} previews after {previews[0]:.3g} s" if previews else "no preview"
         yield Row(what, made.seconds, "s", note=f"{note}; the file is written")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from bench.clock import synchronise
-from impasto_server.engine.abc import PreviewDemand, PreviewSpec, Report, Steer, Task
+from impasto_server.engine import Failed, Files, Finished, PreviewRequest, PreviewSpec, Report, Steer, Task
 from impasto_server.engine.painter import Painter
 
 
@@ -18,7 +18,7 @@ from impasto_server.engine.painter import Painter
 class Made:
     """One attempt: its end, its reports with their seconds since the beginning, and its seconds."""
 
-    end: Report
+    end: Finished | Failed
     reports: Sequence[tuple[float, Report]]
     seconds: float
     obeyed_s: float | None
@@ -29,7 +29,7 @@ class Watched:
     """Keeps the model between attempts. Previews are asked for as watchers do by default."""
 
     def __init__(self, device: torch.device, *, preview_px: int) -> None:
-        self.demand = PreviewDemand(frozenset({PreviewSpec(max_size_px=preview_px)}))
+        self.previews = PreviewRequest(frozenset({PreviewSpec(max_size_px=preview_px)}))
         self._device = device
         self._cancelled_at: float | None = None
         self._obeyed_s: float | None = None
@@ -39,13 +39,13 @@ class Watched:
         self._painter = Painter(device, self, self._report)
         self._painter.warm_up()
 
-    def attempt(self, task: Task, *, cancel_after_s: float | None = None) -> Made:
+    def attempt(self, task: Task, files: Files, *, cancel_after_s: float | None = None) -> Made:
         """Paints it; with `cancel_after_s` it is cancelled that long after its first report."""
         self._cancelled_at = self._obeyed_s = None
         self._reports = []
         self._cancel_after_s = cancel_after_s
         self._began = time.perf_counter()
-        end = self._painter.attempt(task)
+        end = self._painter.attempt(task, files)
         return Made(end, self._reports, time.perf_counter() - self._began, self._obeyed_s)
 
     @property
