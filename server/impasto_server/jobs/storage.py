@@ -117,7 +117,12 @@ class Storage:
                 await asyncio.shield(moving)
             except asyncio.CancelledError:  # the thread goes on: what it moved is nobody's
                 await asyncio.wait([moving])
-                if sha256 not in self._held and not await self._writer.read(lambda journal: journal.known([sha256])):
+                moved = moving.exception() is None
+                if (
+                    moved
+                    and sha256 not in self._held
+                    and not await self._writer.read(lambda journal: journal.known([sha256]))
+                ):
                     await asyncio.to_thread(self.files.delete, [sha256])
                 raise
             self._held[sha256] += 1
