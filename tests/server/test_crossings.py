@@ -319,3 +319,9 @@ def test_a_server_with_thousands_of_jobs_to_forget_serves_meanwhile(tmp_path: Pa
         server.stub.GetServerInfo(stylizer_pb2.GetServerInfoRequest(), timeout=10)
         assert time.monotonic() - began < 10
         wait_until(lambda: not server.stub.ListJobs(stylizer_pb2.ListJobsRequest(), timeout=10).jobs, timeout_s=60)
+
+
+def test_small_uploads_only_is_no_bound_for_the_gallery(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, "--max-image-megapixels", "0.001") as server:
+        info = server.stub.GetServerInfo(stylizer_pb2.GetServerInfoRequest()).server
+        assert info.gallery[0].image.width_px * info.gallery[0].image.height_px > 1000

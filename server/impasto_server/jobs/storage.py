@@ -117,13 +117,8 @@ class Storage:
                 await asyncio.shield(moving)
             except asyncio.CancelledError:  # the thread goes on: what it moved is nobody's
                 await asyncio.wait([moving])
-                moved = moving.exception() is None
-                if (
-                    moved
-                    and sha256 not in self._held
-                    and not await self._writer.read(lambda journal: journal.known([sha256]))
-                ):
-                    await asyncio.to_thread(self.files.delete, [sha256])
+                if moving.exception() is None:
+                    await self._delete_unless_wanted(sha256)
                 raise
             self._held[sha256] += 1
 
@@ -136,8 +131,7 @@ class Storage:
     async def discard(self, sha256: str) -> None:
         """Removes a file that was moved in for nothing, unless the journal or somebody else wants it."""
         async with self._moving:
-            if sha256 not in self._held and not await self._writer.read(lambda journal: journal.known([sha256])):
-                await asyncio.to_thread(self.files.delete, [sha256])
+            await self._delete_unless_wanted(sha256)
 
     async def check_room(self, more_bytes: int = 0) -> None:
         """Raises DiskFull if new work would take more than there is. What runs is never asked."""
@@ -165,6 +159,10 @@ class Storage:
                 swept = len(dropped)
                 await asyncio.to_thread(self.files.delete, dropped)
         await asyncio.to_thread(self._reserve.take)
+
+    async def _delete_unless_wanted(self, sha256: str) -> None:
+        if sha256 not in self._held and not await self._writer.read(lambda journal: journal.known([sha256])):
+            await asyncio.to_thread(self.files.delete, [sha256])
 
     async def _remove_strays(self) -> None:
         """Files that were moved in when an earlier life of the server ended, before the journal knew of them."""

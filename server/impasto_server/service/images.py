@@ -21,6 +21,8 @@ from .errors import BadRequest
 from .outgoing import image, image_name
 
 CHUNK_BYTES = 256 * 1024
+_OURS = 2**62
+"""Pixels that a picture of the server's own may have, its gallery's or a result: no bound for uploads bounds these."""
 
 
 class Images:
@@ -37,7 +39,7 @@ class Images:
         """The styles that come with the server."""
         for style in GALLERY:
             sha256 = self.gallery_hashes[style.name] = storage.files.pin(style.path)
-            facts = codec.inspect(style.path, max_pixels=max_pixels)
+            facts = codec.inspect(style.path, max_pixels=_OURS)
             self._pinned[sha256] = image(sha256, style.path.stat().st_size, facts)
             self.gallery.append(
                 server_info_pb2.GalleryStyle(
@@ -77,7 +79,7 @@ class Images:
         size_bytes, facts = found
         if facts is None:  # blobs of before facts were kept have none, and neither have checkpoints
             try:
-                facts = await asyncio.to_thread(codec.inspect, self._storage.path(sha256), max_pixels=2**62)
+                facts = await asyncio.to_thread(codec.inspect, self._storage.path(sha256), max_pixels=_OURS)
             except codec.ImageError:
                 return None
         return image(sha256, size_bytes, facts)
