@@ -125,6 +125,11 @@ def load(path: Path, *, icc_profile: bytes | None = None, keep_profile: bool = F
     return Picture(rgb, alpha, kept)
 
 
+def as_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
+    """An RGB picture for a screen; `icc_profile` says what its numbers mean (None: they are sRGB already)."""
+    return _converted(image, icc_profile, None)
+
+
 def encode(image: Image.Image, image_format: str, *, quality: int = 85, icc_profile: bytes | None = None) -> bytes:
     """The picture as a file of one of PREVIEW_FORMATS; `quality` (1 to 100) counts for JPEG and WebP."""
     buffer = io.BytesIO()

@@ -38,8 +38,10 @@ from impasto_server.engine import (
     Task,
     WorkerInfo,
 )
+from impasto_server.engine.local.link import brought
 
 FACTS = ImageFacts("PNG", 64, 64, has_alpha=False)
+SMALL_FACTS = ImageFacts("JPEG", 16, 16, has_alpha=False)
 
 
 def step(number: int, *, scale: int = 1, ends_scale: bool = False) -> Progressed:
@@ -94,7 +96,7 @@ class ScriptedLink:
             case Checkpointed(_, blob):
                 return replace(message, blob=await self.sink.adopt(blob))
             case Finished(_, _, picture) if picture:
-                return replace(message, picture=replace(picture, blob=await self.sink.adopt(picture.blob)))
+                return replace(message, picture=await brought(picture, self.sink))
         return message
 
     async def break_off(self) -> None:
@@ -129,7 +131,9 @@ class ScriptedLink:
     def finish(self, *, partial: bool, data: bytes = b"a picture") -> None:
         """The end of the task, with a picture if a step was made."""
         self.over = True
-        picture = Picture(self.written(data), FACTS) if self.step or isinstance(self.task, RenderTask) else None
+        painted = self.step or isinstance(self.task, RenderTask)
+        small = Picture(self.written(b"small " + data), SMALL_FACTS) if painted else None
+        picture = Picture(self.written(data), FACTS, small) if painted else None
         self.says.put_nowait(Finished(self.step, partial, picture))
 
     def fail(self, reason: str = "DIVERGED") -> None:

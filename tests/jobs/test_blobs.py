@@ -108,7 +108,7 @@ async def test_a_deleted_job_takes_with_it_what_only_it_refers_to(tmp_path: Path
     async with room(engine, tmp_path) as jobs:
         first, second = await finished(jobs, engine), await finished(jobs, engine)
         both = on_disk(tmp_path)
-        assert len(both) == 3  # the photo, one result and one checkpoint between them
+        assert len(both) == 4  # the photo, one result with its thumbnail and one checkpoint between them
         await jobs.delete(first)
         await quiet(jobs)
         assert on_disk(tmp_path) == both

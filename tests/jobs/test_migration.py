@@ -135,6 +135,7 @@ async def test_what_had_ended_is_told_as_it_was(folder: Path) -> None:
         assert ended.state is State.SUCCEEDED
         assert ended.result
         assert (ended.result.facts.width_px, ended.result.facts.has_alpha) == (64, True)
+        assert ended.result.thumbnail is None
         assert ended.result.size_bytes == jobs.storage.path(ended.result.sha256).stat().st_size
         events = [item async for item in jobs.watch(ENDED) if isinstance(item, Event)]
         assert [event.sequence for event in events] == [1, 2, 3, 4]

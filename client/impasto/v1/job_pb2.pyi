@@ -714,6 +714,7 @@ class Result(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     PARTIAL_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
+    THUMBNAIL_FIELD_NUMBER: _builtins.int
     partial: _builtins.bool
     """True if the job was stopped before its last step."""
     step: _builtins.int
@@ -722,16 +723,23 @@ class Result(_message.Message):
     def image(self) -> _image_pb2.Image:
         """The picture; fetch it with `DownloadImage`."""
 
+    @_builtins.property
+    def thumbnail(self) -> _image_pb2.Image:
+        """A small picture of it for lists: a JPEG in sRGB without transparency, long side at most 256 px, some 10 kB; fetch it
+        with `DownloadImage`. Unset in what servers before revision 5 have painted, and where it could not be kept.
+        """
+
     def __init__(
         self,
         *,
         image: _image_pb2.Image | None = ...,
         partial: _builtins.bool = ...,
         step: _builtins.int = ...,
+        thumbnail: _image_pb2.Image | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "thumbnail", b"thumbnail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "partial", b"partial", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "partial", b"partial", "step", b"step", "thumbnail", b"thumbnail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

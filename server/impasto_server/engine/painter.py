@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -15,9 +14,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from impasto_server import codec, nst, raster, recipes, suggest
+from impasto_server import codec, nst, recipes, suggest
 
-from . import checkpoints
+from . import checkpoints, result_files
 from .beside import Beside
 from .protocol import (
     Blob,
@@ -27,13 +26,11 @@ from .protocol import (
     Finished,
     Losses,
     Noticed,
-    Picture,
     Previewed,
     PreviewRequest,
     Progressed,
     RenderTask,
     Report,
-    ResultFormat,
     Steer,
     Steered,
     Task,
@@ -123,7 +120,7 @@ class Painter:
             scale = _scales(task.recipe, content)[int(checkpoint.meta["scale"])]
             made = int(checkpoint.meta["step"])
             rows = nst.rows(checkpoint, task.recipe, task.result_format.bits_per_channel)
-            picture = _write(files.scratch_path(), rows, scale, content, task.result_format)
+            picture = result_files.write(files, rows, scale, content, task.result_format)
         except nst.CheckpointError as error:
             return Failed("CHECKPOINT_UNUSABLE", str(error))
         except Exception as error:
@@ -157,7 +154,7 @@ class Painter:
             rows, size = nst.rows(resume, task.recipe, bits), scales[int(resume.meta["scale"])]
         else:
             return Finished(0, partial=True, picture=None)
-        picture = _write(files.scratch_path(), rows, size, content, task.result_format)
+        picture = result_files.write(files, rows, size, content, task.result_format)
         return Finished(made, not whole, picture)
 
     def _steps(
@@ -310,57 +307,15 @@ def _scales(recipe: recipes.Recipe, content: codec.Picture) -> tuple[recipes.Sca
 def _saved(checkpoint: nst.Checkpoint, path: Path) -> Blob:
     try:
         checkpoints.save(checkpoint, path)
-        return _blob(path)
+        return result_files.blob(path)
     except OSError:
         path.unlink(missing_ok=True)
         raise
 
 
-def _blob(path: Path) -> Blob:
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Blob(sha256, path.stat().st_size, path)
-
-
 def _tile_after(memory_deaths: int) -> int | None:
     """Longest side of tiles for a job whose workers have been killed for lack of memory."""
     return max(64, _TILE_AFTER_DEATH_PX >> (memory_deaths - 1)) if memory_deaths else None
-
-
-def _write(
-    output: Path,
-    rows: Iterable[torch.Tensor],
-    size: recipes.Scale,
-    content: codec.Picture,
-    result_format: ResultFormat,
-) -> Picture:
-    """The result, row by row, with the content's transparency and colour profile."""
-    alpha = content.alpha and content.alpha.resize((size.width_px, size.height_px), Image.Resampling.BILINEAR)
-    raster.write(
-        output,
-        _with_alpha(rows, alpha, result_format.bits_per_channel),
-        width_px=size.width_px,
-        height_px=size.height_px,
-        channels=4 if alpha else 3,
-        image_format=result_format.format,
-        bits_per_channel=result_format.bits_per_channel,
-        icc_profile=content.icc_profile,
-    )
-    facts = codec.ImageFacts(result_format.format, size.width_px, size.height_px, has_alpha=alpha is not None)
-    return Picture(_blob(output), facts)
-
-
-def _with_alpha(rows: Iterable[torch.Tensor], alpha: Image.Image | None, bits: int) -> Iterator[raster.Array]:
-    top = 0
-    for band in rows:
-        colours = band.numpy()
-        if alpha:
-            part = np.asarray(alpha.crop((0, top, alpha.width, top + len(colours))))
-            # 255 becomes 65535.
-            part = part if bits == 8 else part.astype(np.uint16) * 257
-            colours = np.dstack((colours, part))
-        top += len(colours)
-        yield colours
 
 
 def _progress(step: nst.Step, rate: Rate, *, ends_scale: bool) -> Progressed:

@@ -234,10 +234,11 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A result's file."""
+    """A result's file. `thumbnail` is a small one of the same picture; None if it could not be written."""
 
     blob: Blob
     facts: ImageFacts
+    thumbnail: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)

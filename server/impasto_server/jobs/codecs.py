@@ -1,7 +1,7 @@
 """Rows of the journal as JSON, and back: each kind of row says in `v` which version of its codec wrote it.
 
 Every field is named here, so that a class can change its fields without a stored row changing its meaning. Rows without
-`v` are those of schema 2 and before.
+`v` are those of schema 2 and before. Results have thumbnails since 4.
 """
 
 from __future__ import annotations
@@ -15,9 +15,21 @@ from impasto_server.codec import ImageFacts
 from impasto_server.engine import Losses, Noticed, Progressed, ResultFormat, Steering
 from impasto_server.recipes import Recipe
 
-from .state import Deaths, EventBody, Job, JobError, JobSpec, Result, State, StateChanged, StyleSource, resolve
+from .state import (
+    Deaths,
+    EventBody,
+    Job,
+    JobError,
+    JobSpec,
+    Result,
+    State,
+    StateChanged,
+    StyleSource,
+    Thumbnail,
+    resolve,
+)
 
-_VERSION = 3
+_VERSION = 4
 
 Plain = dict[str, Any]
 
@@ -207,11 +219,28 @@ def _encode_result(result: Result) -> Plain:
         "partial": result.partial,
         "size_bytes": result.size_bytes,
         "facts": _encode_facts(result.facts),
+        "thumbnail": result.thumbnail and _encode_thumbnail(result.thumbnail),
     }
 
 
 def _decode_result(plain: Plain) -> Result:
-    return Result(plain["sha256"], plain["step"], plain["partial"], plain["size_bytes"], _decode_facts(plain["facts"]))
+    return Result(
+        plain["sha256"],
+        plain["step"],
+        plain["partial"],
+        plain["size_bytes"],
+        _decode_facts(plain["facts"]),
+        _optional(_decode_thumbnail, plain.get("thumbnail")),
+    )
+
+
+def _encode_thumbnail(thumbnail: Thumbnail) -> Plain:
+    facts = _encode_facts(thumbnail.facts)
+    return {"sha256": thumbnail.sha256, "size_bytes": thumbnail.size_bytes, "facts": facts}
+
+
+def _decode_thumbnail(plain: Plain) -> Thumbnail:
+    return Thumbnail(plain["sha256"], plain["size_bytes"], _decode_facts(plain["facts"]))
 
 
 def _encode_facts(facts: ImageFacts) -> Plain:

@@ -141,13 +141,16 @@ class Journal:
         return None
 
     def append(self, job: Job, events: Sequence[Event]) -> None:
-        """Events, and the job as it stands after them. A result becomes one of the job's blobs."""
+        """Events, and the job as it stands after them. A result and its thumbnail become the job's blobs."""
         for event in events:
             self._insert(job.id, event)
             if isinstance(event.body, Result):
                 result = event.body
                 self._add_blob(result.sha256, result.size_bytes, 0.0, result.facts)
                 self._refer(job.id, "result", result.sha256)
+                if small := result.thumbnail:
+                    self._add_blob(small.sha256, small.size_bytes, 0.0, small.facts)
+                    self._refer(job.id, "thumbnail", small.sha256)
         if all(isinstance(event.body, Progressed) for event in events):
             return  # the job's row is written when it changes its state: a reader folds in what came since
         self._database.execute(

@@ -112,6 +112,15 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture of a result, as a blob of its own."""
+
+    sha256: str
+    size_bytes: int
+    facts: ImageFacts
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The picture is there, as a blob; partial if the job was stopped before its last step."""
 
@@ -120,6 +129,8 @@ class Result:
     partial: bool
     size_bytes: int
     facts: ImageFacts
+    thumbnail: Thumbnail | None = None
+    """None where it could not be kept, and in results of before there were any."""
 
 
 EventBody = StateChanged | Progressed | Noticed | Result

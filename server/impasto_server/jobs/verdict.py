@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from impasto_server import suggest
 from impasto_server.engine import End, Failed, Finished, Lost, Noticed
 
-from .state import Deaths, EventBody, Job, JobError, Result, State, StateChanged
+from .state import Deaths, EventBody, Job, JobError, Result, State, StateChanged, Thumbnail
 
 MOST_CRASHES = 3
 """In a row, without getting any further."""
@@ -59,8 +59,9 @@ def _picture(end: Finished) -> tuple[EventBody, ...]:
     state = StateChanged(State.CANCELLED if end.partial else State.SUCCEEDED)
     if end.picture is None:
         return (state,)
-    blob = end.picture.blob
-    return Result(blob.sha256, end.step, end.partial, blob.size_bytes, end.picture.facts), state
+    blob, small = end.picture.blob, end.picture.thumbnail
+    thumbnail = Thumbnail(small.blob.sha256, small.blob.size_bytes, small.facts) if small else None
+    return Result(blob.sha256, end.step, end.partial, blob.size_bytes, end.picture.facts, thumbnail), state
 
 
 def _after_death(job: Job, lost: Lost, worker_id: str, step: int | None) -> Verdict:

@@ -138,8 +138,12 @@ def _progress(progress: Progressed) -> job_pb2.Progress:
 
 
 def _result(result: Result) -> job_pb2.Result:
+    small = result.thumbnail
     return job_pb2.Result(
-        image=image(result.sha256, result.size_bytes, result.facts), partial=result.partial, step=result.step
+        image=image(result.sha256, result.size_bytes, result.facts),
+        partial=result.partial,
+        step=result.step,
+        thumbnail=image(small.sha256, small.size_bytes, small.facts) if small else None,
     )
 
 

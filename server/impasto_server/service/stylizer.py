@@ -19,7 +19,7 @@ from .encoded import EncodedEvents
 from .errors import BadRequest
 from .images import Images
 
-CONTRACT_REVISION = 4
+CONTRACT_REVISION = 5
 _WEIGHTS = {
     "original": "Simonyan and Zisserman's own, 8 bits a weight; comes with the server",
     "torchvision": "torchvision's IMAGENET1K_V1; 548 MB, downloaded at first use",

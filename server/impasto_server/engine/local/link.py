@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from dataclasses import replace
 from typing import Protocol
@@ -14,6 +15,7 @@ from impasto_server.engine.protocol import (
     Checkpointed,
     Command,
     Finished,
+    Picture,
     RenderTask,
     Report,
     Task,
@@ -22,6 +24,8 @@ from impasto_server.engine.protocol import (
 from .pipe import Begin, LocalFiles, ToWorker
 
 Heard = Message | LinkLost
+
+log = logging.getLogger(__name__)
 
 
 class Paints(Protocol):
@@ -71,7 +75,7 @@ class LocalLink:
             case Checkpointed(_, blob):
                 return replace(message, blob=await self._sink.adopt(blob))
             case Finished(_, _, picture) if picture:
-                return replace(message, picture=replace(picture, blob=await self._sink.adopt(picture.blob)))
+                return replace(message, picture=await brought(picture, self._sink))
         return message
 
     async def break_off(self) -> None:
@@ -80,3 +84,15 @@ class LocalLink:
     async def close(self) -> None:
         await self._process.release()
         await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+
+
+async def brought(picture: Picture, sink: BlobSink) -> Picture:
+    """The picture and its thumbnail as blobs of the sink. Raises OSError if the picture can't be taken in."""
+    whole = replace(picture, blob=await sink.adopt(picture.blob), thumbnail=None)
+    if picture.thumbnail is None:
+        return whole
+    try:
+        return replace(whole, thumbnail=await brought(picture.thumbnail, sink))
+    except OSError as error:  # it must not cost the picture
+        log.warning("no thumbnail: %s", error)
+        return whole
