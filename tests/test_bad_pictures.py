@@ -299,7 +299,7 @@ def test_a_name_or_number_that_cant_be_meant_is_refused_with_what_can(
 def test_a_server_that_is_gone_is_said_to_be(photo):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-    with pytest.raises(impasto.ServerUnavailableError, match=f"No Impasto server answers at {address} ") as caught:
+    with pytest.raises(impasto.ServerUnavailableError, match=f"No Impasto server answers at {address}\\. ") as caught:
         impasto.Client(address).submit(photo, "mist-ink")
     assert "impasto serve" in str(caught.value)
     assert isinstance(caught.value, ConnectionError)

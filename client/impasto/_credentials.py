@@ -60,9 +60,11 @@ def _shown_certificate(address: str, patience_s: float) -> str:
             # An end in the middle of the handshake is a server that goes or comes.
             if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
                 raise ServerUnavailableError(
-                    f"What answers at {address} does not encrypt ({error.reason}): it is no Impasto server, or one "
-                    "that was started without TLS."
+                    f"What answers at {address} does not encrypt: it is no Impasto server, or one that was started "
+                    "without TLS.",
+                    details=str(error),
                 ) from None
             if time.monotonic() + _RETRY_S > deadline:
-                raise ServerUnavailableError(_errors.unavailable_text(address, str(error))) from None
+                text = str(error)
+                raise ServerUnavailableError(_errors.unavailable_text(address, text), details=text) from None
             time.sleep(_RETRY_S)

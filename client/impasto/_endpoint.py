@@ -7,7 +7,7 @@ import grpc
 
 from impasto import _credentials, _errors
 from impasto._config import ServerChoice
-from impasto._exceptions import ImpastoError, LocalServerError, ServerUnavailableError
+from impasto._exceptions import ImpastoError, ServerUnavailableError
 from impasto._local import LocalServer, local_server
 from impasto._reconnect import Reconnect
 
@@ -64,7 +64,7 @@ class Endpoint:
         exception = _errors.translate(error, address=self.address, rpc=rpc)
         silent = type(exception) is ServerUnavailableError and not exception.reason
         if silent and self.local is not None and not self.local.accepts():
-            return LocalServerError(self.local.died_text())
+            return self.local.died()
         return exception
 
     def unary_policy(self, heard_before: bool) -> Reconnect:

@@ -119,26 +119,29 @@ def details_of(error: grpc.RpcError) -> Details:
 
 def translate(error: grpc.RpcError, *, address: str, rpc: str) -> ImpastoError:
     """The exception that stands for a failed call of `rpc` at `address`."""
-    code, text, details = error.code(), error.details() or "", details_of(error)
+    code, text, details = error.code(), (error.details() or "").strip(), details_of(error)
+    said = f"{rpc}: {text}" if text else ""
     kind = BY_REASON.get(details.reason) or BY_CODE.get(code, exceptions.ServerError)
     if details.reason:
-        message = details.message or text
+        message, said = details.message or text, ""
     elif code is grpc.StatusCode.UNAVAILABLE:
         message = unavailable_text(address, text)
     elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
         kind = exceptions.ServerUnavailableError
         message = (
-            f"The server at {address} did not answer {rpc} in time. "
+            f"The server at {address} did not answer in time. "
             "Check the address and the network, or look whether the server is overloaded."
         )
     elif code is grpc.StatusCode.UNIMPLEMENTED:
         message = f"The server at {address} does not know {rpc}: it is older than this client. Update it."
     elif code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        kind, message = exceptions.ServerError, f"{rpc} at {address}: {text}"
+        # Without a reason of ours it is gRPC or a proxy that speaks: of a message's size, say.
+        kind, message = exceptions.ServerError, f"What was asked of {address} is more than it takes."
     else:
-        message = f"The server at {address} failed at {rpc}: {text or 'no reason given'} ({code.name})."
+        message, said = f"The server at {address} failed.", f"{rpc}: {text or 'no reason given'} ({code.name})"
     return kind(
         message,
+        details=said,
         reason=details.reason,
         field=details.field_path,
         retry_after_s=details.retry_after_s,
@@ -147,12 +150,12 @@ def translate(error: grpc.RpcError, *, address: str, rpc: str) -> ImpastoError:
 
 
 def unavailable_text(address: str, text: str) -> str:
-    """What to tell a user whose server doesn't answer."""
+    """What to tell a user whose server doesn't answer; `text` is what gRPC said."""
     hint = ""
     if "Socket closed" in text:  # what a TLS server does to a client that doesn't encrypt
         hint = " If it lets in guests only, it wants an invitation: `impasto connect`."
     return (
-        f"No Impasto server answers at {address} ({text.strip() or 'no reason given'}). "
+        f"No Impasto server answers at {address}. "
         "Check that it runs (`impasto serve`) and that the address is right "
         f"(argument `server`, environment IMPASTO_SERVER, or the configuration file).{hint}"
     )

@@ -131,6 +131,9 @@ class Result(Event):
     partial: bool
     """True if the job was stopped before its last step."""
     step: int
+    thumbnail: StoredImage | None = None
+    """A small picture of it for lists, `Client.download` fetches it: JPEG in sRGB, long side at most 256 px. None from
+    servers that made none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +234,7 @@ def read_result(message: job_pb2.Result, sequence: int, time: datetime, attempt:
         stored=read_image(message.image),
         partial=message.partial,
         step=message.step,
+        thumbnail=read_image(message.thumbnail) if message.HasField("thumbnail") else None,
     )
 
 

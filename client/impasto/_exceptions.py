@@ -40,6 +40,7 @@ class ImpastoError(Exception):
         self,
         message: str,
         *,
+        details: str = "",
         reason: str = "",
         field: str = "",
         retry_after_s: float | None = None,
@@ -47,6 +48,10 @@ class ImpastoError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.details = details
+        """What gRPC or a log said, for those who look for the cause: often empty. A traceback shows it."""
+        if details:
+            self.add_note(details)
         self.reason = reason
         """`google.rpc.ErrorInfo.reason` of the server (`STYLE_UNKNOWN`); empty for what happened here."""
         self.field = field
@@ -130,7 +135,7 @@ class ServerUnavailableError(ServerError, ConnectionError):
 
 
 class LocalServerError(ServerUnavailableError):
-    """The private local server can't be started, or died; the text has the end of its log."""
+    """The private local server can't be started, or died; `details` has the end of its log."""
 
 
 class AuthenticationError(ServerError):

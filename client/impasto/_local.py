@@ -105,7 +105,7 @@ class LocalServer:
         except LocalServerError:
             raise
         except OSError as error:
-            raise LocalServerError(f"The private local server can't be started: {error}.") from None
+            raise LocalServerError("The private local server can't be started.", details=str(error)) from None
 
     def accepts(self) -> bool:
         """True if somebody listens; a file left behind by a dead server doesn't."""
@@ -216,12 +216,13 @@ class LocalServer:
             path.unlink(missing_ok=True)
 
     def wait_until_serving(self, process: "subprocess.Popen[bytes] | None", timeout_s: float) -> str:
-        """Waits until the server answers a call, or raises LocalServerError with the end of its log."""
+        """Waits until the server answers a call, or raises LocalServerError, its log's end in the details."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if process is not None and (code := process.poll()) is not None:
                 raise LocalServerError(
-                    f"The private local server stopped while it was starting (exit code {code}).{self.log_tail()}"
+                    f"The private local server stopped while it was starting (exit code {code}).",
+                    details=self.log_tail(),
                 )
             if self.accepts() and answers(self.address):
                 return self.address
@@ -229,24 +230,26 @@ class LocalServer:
         if process is not None:
             process.kill()
             process.wait()
-        raise LocalServerError(f"The private local server did not answer within {timeout_s:g} s.{self.log_tail()}")
+        text = f"The private local server did not answer within {timeout_s:g} s."
+        raise LocalServerError(text, details=self.log_tail())
 
     def log_tail(self) -> str:
-        """The end of the log and where all of it is, for messages."""
+        """The end of the log and where all of it is, for an error's details."""
         try:
             lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return ""
         if not lines:
-            return f" Its log is empty: {self.log_path}"
+            return f"Its log is empty: {self.log_path}"
         text = "\n".join(f"  {line}" for line in lines[-LOG_LINES:])
-        return f" Its log ends with:\n{text}\nThe whole log: {self.log_path}"
+        return f"Its log ends with:\n{text}\nThe whole log: {self.log_path}"
 
-    def died_text(self) -> str:
-        """What to tell a user whose server was there and isn't any more."""
-        return (
+    def died(self) -> LocalServerError:
+        """The error of a server that was there and isn't any more."""
+        return LocalServerError(
             "The private local server stopped answering. The next command or call starts a new one, "
-            f"and unfinished jobs go on.{self.log_tail()}"
+            "and unfinished jobs go on.",
+            details=self.log_tail(),
         )
 
 

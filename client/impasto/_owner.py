@@ -28,5 +28,8 @@ def signed(stub: Stub) -> Stub:
     """The same stub, blocking or asyncio's, whose calls say who makes them."""
     metadata = ((OWNER_METADATA, owner()),)
     for name, call in vars(stub).items():
-        setattr(stub, name, functools.partial(call, metadata=metadata))
+        said = functools.partial(call, metadata=metadata)
+        if future := getattr(call, "future", None):
+            said.future = functools.partial(future, metadata=metadata)  # type: ignore[attr-defined]
+        setattr(stub, name, said)
     return stub

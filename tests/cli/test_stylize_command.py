@@ -180,7 +180,21 @@ def test_pictures_that_are_none_are_refused_by_name(impasto_, folder):
 def test_a_server_that_is_not_there_is_named(impasto_):
     done = impasto_("stylize", "photo.png", "--style", "mist-ink", "--server", "127.0.0.1:9")
     assert done.returncode == 1
-    assert "No Impasto server answers at 127.0.0.1:9" in done.stderr
+    assert done.stderr.startswith("impasto: No Impasto server answers at 127.0.0.1:9. Check that it runs")
+    assert "onnection refused" in done.stderr.splitlines()[1], "what gRPC said, on a line of its own"
+
+
+def test_the_log_of_a_private_server_that_does_not_start_is_shown(impasto_, folder, variables):
+    broken = folder / "broken"
+    broken.mkdir()
+    (broken / "impasto_server.py").write_text("raise SystemExit('the GPU is on fire')")
+    path = os.pathsep.join([str(broken), variables.get("PYTHONPATH", "")])
+    state = str(folder / "state")
+    done = impasto_("info", "--server", "local", PYTHONPATH=path, IMPASTO_STATE_DIR=state)
+    assert done.returncode == 1
+    first, *log = done.stderr.splitlines()
+    assert first == "impasto: The private local server stopped while it was starting (exit code 1)."
+    assert log[:2] == ["Its log ends with:", "  the GPU is on fire"]
 
 
 def until_step(process: "subprocess.Popen[str]") -> str:

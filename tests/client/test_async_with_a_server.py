@@ -84,6 +84,7 @@ def test_cancelling_keeps_the_last_picture(run, photo):
         with pytest.raises(impasto.JobCancelledError) as caught:
             await job.result(timeout_s=60)
         assert caught.value.partial is not None
+        assert caught.value.partial.thumbnail is not None
         picture = await job.partial()
         await job.delete()
         with pytest.raises(impasto.JobNotFoundError):

@@ -96,7 +96,7 @@ def test_a_silent_server_is_named_with_what_to_do():
     error = translate(Failed(grpc.StatusCode.UNAVAILABLE, "connection refused"))
     assert isinstance(error, ConnectionError)
     assert str(error) == (
-        "No Impasto server answers at gpu:50051 (connection refused). Check that it runs (`impasto serve`) and "
+        "No Impasto server answers at gpu:50051. Check that it runs (`impasto serve`) and "
         "that the address is right (argument `server`, environment IMPASTO_SERVER, or the configuration file)."
     )
 
@@ -104,12 +104,25 @@ def test_a_silent_server_is_named_with_what_to_do():
 def test_a_missed_deadline_is_a_server_that_does_not_answer():
     error = translate(Failed(grpc.StatusCode.DEADLINE_EXCEEDED))
     assert isinstance(error, impasto.ServerUnavailableError)
-    assert "gpu:50051 did not answer CreateJob in time" in str(error)
+    assert "gpu:50051 did not answer in time" in str(error)
 
 
 def test_details_that_are_no_status_are_passed_over():
     error = translate(Failed(grpc.StatusCode.INTERNAL, "boom", b"\xff\xff\xff"))
-    assert str(error) == "The server at gpu:50051 failed at CreateJob: boom (INTERNAL)."
+    assert str(error) == "The server at gpu:50051 failed."
+    assert error.details == "CreateJob: boom (INTERNAL)"
+
+
+def test_what_grpc_says_is_in_the_details_and_not_in_the_sentence():
+    said = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:9: Connection refused"
+    error = translate(Failed(grpc.StatusCode.UNAVAILABLE, said))
+    assert "UNKNOWN" not in str(error)
+    assert error.details == f"CreateJob: {said}"
+    assert error.__notes__ == [error.details], "a traceback shows them"
+
+
+def test_what_a_server_of_ours_refuses_needs_no_details():
+    assert translate(refusal(grpc.StatusCode.NOT_FOUND, "Gone.", "JOB_NOT_FOUND")).details == ""
 
 
 def test_a_server_that_is_too_old_is_told_from_one_that_is_something_else():

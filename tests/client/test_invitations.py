@@ -149,5 +149,5 @@ def test_a_server_that_does_not_encrypt_is_no_house_for_guests(server):
 
 def test_nobody_at_the_address_is_told_as_always():
     client = impasto.Client(f"impasto://anna.x@127.0.0.1:9#{FINGERPRINT}")
-    with pytest.raises(impasto.ServerUnavailableError, match=r"No Impasto server answers at 127\.0\.0\.1:9 "):
+    with pytest.raises(impasto.ServerUnavailableError, match=r"No Impasto server answers at 127\.0\.0\.1:9\. "):
         client.server_info()

@@ -55,8 +55,9 @@ def test_a_server_that_fails_to_start_shows_the_end_of_its_log(private, monkeypa
     with pytest.raises(impasto.LocalServerError) as caught:
         impasto.Client().server_info()
     assert "stopped while it was starting (exit code 1)" in str(caught.value)
-    assert "the GPU is on fire" in str(caught.value)
-    assert str(private.log_path) in str(caught.value)
+    assert "the GPU is on fire" not in str(caught.value)
+    assert "the GPU is on fire" in caught.value.details
+    assert str(private.log_path) in caught.value.details
 
 
 def test_a_server_that_never_answers_is_given_up_and_ended(private, monkeypatch):
@@ -65,8 +66,9 @@ def test_a_server_that_never_answers_is_given_up_and_ended(private, monkeypatch)
     broken.mkdir()
     (broken / "impasto_server.py").write_text("import time; time.sleep(60)")
     monkeypatch.setenv("PYTHONPATH", str(broken), prepend=os.pathsep)
-    with pytest.raises(impasto.LocalServerError, match=r"did not answer within 1 s\. Its log is empty"):
+    with pytest.raises(impasto.LocalServerError, match="did not answer within 1 s") as caught:
         private.ensure_running(timeout_s=1)
+    assert caught.value.details.startswith("Its log is empty")
     assert server_processes(private) == []
 
 
@@ -149,7 +151,7 @@ def test_the_sockets_name_has_the_version(private):
 def test_a_file_that_cant_be_written_is_an_error_of_ours(private):
     make_private(private.run_dir)
     private.pid_path.mkdir()
-    with pytest.raises(impasto.LocalServerError, match=r"can't be started: .*directory"):
+    with pytest.raises(impasto.LocalServerError, match=r"can't be started\.\n.*directory"):
         private.ensure_running()
 
 

@@ -1,5 +1,6 @@
 """The blocking client with a real server: pictures in, pictures out, and all that happens between."""
 
+import io
 import itertools
 import uuid
 
@@ -94,6 +95,18 @@ def test_the_result_is_the_same_file_however_often_it_is_fetched(client, photo):
     assert job.result_bytes() == client.job(job.id).result_bytes() == client.download(job.result_event.stored)
 
 
+def test_a_result_has_a_thumbnail_that_moves_few_bytes(client, photo):
+    job = client.submit(photo, "mist-ink", bits_per_channel=16, **TINY)
+    job.result()
+    thumbnail = job.result_event.thumbnail
+    assert (thumbnail.format, thumbnail.width_px, thumbnail.height_px) == ("jpeg", 48, 32)
+    data = client.download(thumbnail)
+    assert len(data) == thumbnail.size_bytes < 20_000
+    assert Image.open(io.BytesIO(data)).size == (48, 32)
+    # Its picture goes with the job, and so does the thumbnail.
+    assert client.job(job.id).result_event.thumbnail == thumbnail
+
+
 def test_the_same_seed_gives_the_same_picture(client, photo):
     pictures = [client.submit(photo, "mist-ink", seed=7, **TINY).result_bytes() for _ in range(2)]
     assert pictures[0] == pictures[1]
@@ -113,6 +126,7 @@ def test_cancelling_keeps_the_last_picture(client, photo):
         job.result(timeout_s=60)
     assert caught.value.job == job.name
     assert caught.value.partial.partial
+    assert client.download(caught.value.partial.thumbnail)
     assert job.partial().info["impasto.partial"] is True
     assert client.job(job.id).partial().size == (64, 43)
     job.cancel()  # again: no error, no change

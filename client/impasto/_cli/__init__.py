@@ -59,5 +59,7 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     except ImpastoError as error:
         click.echo(f"impasto: {error}", err=True)
+        if error.details:
+            click.echo(error.details, err=True)
         return 2 if isinstance(error, ParameterError) else 1
     return code if isinstance(code, int) else 0

@@ -42,7 +42,7 @@ def links(folders: tuple[Path, ...], server: str | None) -> Iterator[Link]:
         with Client(server) as client:
             yield from check_server(client)
     except ImpastoError as error:
-        yield Link("server", False, str(error), "Start it, or name another: --server, IMPASTO_SERVER, the dialog.")
+        yield Link("server", False, told(error), "Start it, or name another: --server, IMPASTO_SERVER, the dialog.")
 
 
 def check_plug_in(profile: Profile) -> Link:
@@ -82,13 +82,18 @@ def check_server(client: Client) -> Iterator[Link]:
     try:
         picture = job.result(JOB_TIMEOUT_S)
     except ImpastoError as error:
-        yield Link("painting", False, str(error), "The server's log says more; `impasto jobs show` has the job.")
+        yield Link("painting", False, told(error), "The server's log says more; `impasto jobs show` has the job.")
         return
     job.refresh()
     yield Link("device", True, job.device)
     seconds = time.perf_counter() - started
     yield Link("painting", True, f"{picture.width} × {picture.height} px, {JOB_STEPS} steps in {seconds:.1f} s")
     job.delete()
+
+
+def told(error: ImpastoError) -> str:
+    """All that is known of an error."""
+    return "\n".join(text for text in (str(error), error.details) if text)
 
 
 def checker() -> bytes:
