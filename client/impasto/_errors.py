@@ -153,11 +153,11 @@ def unavailable_text(address: str, text: str) -> str:
     """What to tell a user whose server doesn't answer; `text` is what gRPC said."""
     hint = ""
     if "Socket closed" in text:  # what a TLS server does to a client that doesn't encrypt
-        hint = " If it lets in guests only, it wants an invitation: `impasto connect`."
+        hint = "If it lets in guests only, it wants an invitation: `impasto connect`. "
     return (
-        f"No Impasto server answers at {address}. "
+        f"No Impasto server answers at {address}. {hint}"
         "Check that it runs (`impasto serve`) and that the address is right "
-        f"(argument `server`, environment IMPASTO_SERVER, or the configuration file).{hint}"
+        "(argument `server`, environment IMPASTO_SERVER, or the configuration file)."
     )
 
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import impasto
 from impasto._cli._display import JsonDisplay, PlainDisplay
-from impasto._helper._painting import Painting
+from impasto._helper._control import Control
+from impasto._helper._reports import Reports
 from impasto.v1 import job_pb2
 from tests.client.conftest import JOB, progress_event, state_event
 
@@ -43,10 +44,8 @@ def test_a_notice_is_a_line_for_people_and_an_object_for_programs(serve, capsys)
 
 def test_the_helper_hands_the_sentence_on_to_its_host(serve):
     told = []
+    answers = SimpleNamespace(tell=lambda event, *_, **fields: told.append((event, fields)))
     with impasto.Client(serve(goes_on).address) as client:
-        request = SimpleNamespace(sliders=None)
-        painting = Painting(client, request, lambda event, *_, **fields: told.append((event, fields)))
-        for event in client.job(JOB):
-            painting._report(event)
+        Reports(answers, Control(answers), preview_px=0, profile=b"").follow(client.job(JOB))
     assert [name for name, _ in told] == ["stage", "notice", "progress"]
     assert told[1][1] == {"sentence": TEXT}

@@ -44,7 +44,7 @@ def test_it_says_who_it_is() -> None:
     with Host() as host:
         host.ask(1, "hello")
         head, _ = host.read()
-    assert head["protocol"] == 2
+    assert head["protocol"] == 3
     assert head["id"] == 1
     assert head["default_server"]
 
@@ -97,6 +97,9 @@ def test_cancel_ends_the_job_and_brings_nothing(server: ServerProcess, photo_pix
         host.ask(8, "cancel", painting=7)
         head, _ = host.end("cancelled", "done", "failed")
         assert head["event"] == "cancelled"
+        # A dialog that is closed with it: the helper stays until the server has heard.
+        host.stdin.close()
+        assert host.process.wait(10) == 0
     with Client(server.address) as client:
         assert client.job(job["name"]).state in (JobState.CANCELLED, JobState.CANCELLING)
 
@@ -248,12 +251,12 @@ def test_an_unknown_request_is_answered() -> None:
     with Host() as host:
         host.ask(1, "sing")
         head, _ = host.read()
-    assert head["sentence"] == "This helper (protocol 2) does not know the request 'sing'."
+    assert head["sentence"] == "This helper (protocol 3) does not know the request 'sing'."
 
 
 def test_nothing_else_gets_onto_stdout() -> None:
-    code = "import os, impasto._helper._session as s; s.Client = lambda a: os.write(1, b'oops') and print('oops');"
-    code += "s.serve_host()"
+    code = "import os, impasto._helper._servers as s; s.Client = lambda a: os.write(1, b'oops') and print('oops');"
+    code += "import impasto._helper as h; h.serve_host()"
     done = subprocess.run(
         [sys.executable, "-c", code],
         input=b'{"id":1,"ask":"jobs"}\n{"id":2,"ask":"hello"}\n',

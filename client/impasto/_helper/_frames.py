@@ -16,6 +16,10 @@ class FrameError(Exception):
     """The other side doesn't speak the protocol; there is no way to find the next frame."""
 
 
+class HostGoneError(Exception):
+    """Nobody reads what we write: the host has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """A message and the bytes that belong to it, by name."""
@@ -93,7 +97,7 @@ class FrameWriter:
         self._lock = threading.Lock()
 
     def write(self, head: Mapping[str, Any], parts: Mapping[str, bytes] | None = None) -> None:
-        """Sends a frame. Raises OSError if nobody reads any more."""
+        """Sends a frame. Raises HostGoneError."""
         line = dict(head)
         if parts:
             line["parts"] = [[name, len(part)] for name, part in parts.items()]
@@ -104,5 +108,8 @@ class FrameWriter:
 
     def _write_all(self, data: bytes) -> None:
         view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            raise HostGoneError(str(error)) from None

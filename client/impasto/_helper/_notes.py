@@ -1,5 +1,6 @@
 """What hosts want to remember of a job, on this machine: where its picture belongs, say. Servers know nothing of it."""
 
+import base64
 import contextlib
 import json
 import os
@@ -7,7 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from impasto._helper._pixels import Raw
+
 MOST_NOTES = 500
+LARGEST_PROFILE_BYTES = 1 << 16
+"""Profiles of working spaces have some hundred; one of a printer's, with megabytes, is not worth the room."""
 
 
 def notes_folder() -> Path:
@@ -35,6 +40,21 @@ def find_note(job_name: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}
+
+
+def note_of_painting(content: Raw, note: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a painting: the host's own note, and what its picture was painted from."""
+    profile = content.icc_profile if len(content.icc_profile) <= LARGEST_PROFILE_BYTES else b""
+    kept = {"width": content.width, "height": content.height, "note": note}
+    return kept | ({"profile": base64.b64encode(profile).decode()} if profile else {})
+
+
+def profile_of(job_name: str) -> bytes:
+    """The colour profile of what a job paints; empty for sRGB, and if nothing is known of it here."""
+    try:
+        return base64.b64decode(str(find_note(job_name).get("profile", "")))
+    except ValueError:
+        return b""
 
 
 def note_path(folder: Path, job_name: str) -> Path:

@@ -83,23 +83,43 @@ def bare_png(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def srgb_pixels(data: bytes) -> tuple[int, int, bytes]:
-    """Width, height and 8-bit RGB pixels of a preview or thumbnail, ready for a screen."""
-    image = decode(data)
-    profile = image.info.get("icc_profile")
-    image = image.convert("RGB")
-    if profile:
-        from PIL import ImageCms
+def srgb_pixels(data: bytes, profile: bytes = b"") -> tuple[int, int, bytes]:
+    """Width, height and 8-bit RGB pixels of a preview or thumbnail, ready for a screen.
 
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or image
+    `profile` says what its numbers mean if it doesn't itself; empty is sRGB.
+    """
+    image = as_srgb(decode(data), profile)
     return image.width, image.height, image.tobytes()
 
 
 def thumbnail(data: bytes, size_px: int) -> tuple[int, int, bytes]:
-    """Width, height and 8-bit RGB pixels of a picture that fits a square."""
+    """Width, height and 8-bit RGB pixels in sRGB of a picture that fits a square."""
     import PIL.Image
 
-    image = decode(data).convert("RGB")
+    image = decode(data)
+    profile = image.info.get("icc_profile", b"")
+    image = image.convert("RGB")
     image.thumbnail((size_px, size_px), PIL.Image.Resampling.LANCZOS)
+    image = as_srgb(image, profile)
     return image.width, image.height, image.tobytes()
+
+
+def as_srgb(image: "Image", profile: bytes) -> "Image":
+    """An RGB image for a screen. Numbers whose profile can't be read are taken as they are."""
+    profile = image.info.get("icc_profile") or profile
+    image = image.convert("RGB")
+    if not profile:
+        return image
+    from PIL import ImageCms
+
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        screen = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, source, screen, outputMode="RGB") or image
+    except (ImageCms.PyCMSError, OSError):
+        return image
+
+
+def rgb_png(width: int, height: int, pixels: bytes) -> bytes:
+    """RGB pixels as a file."""
+    return Raw(width, height, 3, pixels).png(max(width, height))

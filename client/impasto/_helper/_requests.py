@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from impasto._exceptions import ParameterError
+from impasto._helper._fields import number, read_raw, text
 from impasto._helper._frames import Frame
-from impasto._helper._pixels import LARGEST_STYLE_PX, Raw
-from impasto._requests import JobOptions, Style
+from impasto._helper._pixels import Raw
+from impasto._helper._styles import StyleChoice, read_styles
+from impasto._requests import JobOptions
 
+LARGEST_PREVIEW_PX = 4096
 MIDDLE = 50.0
 """Where a slider leaves the recipe's own weight alone."""
 RANGE = 16.0
@@ -28,6 +31,10 @@ class Sliders:
         style, tv = float(recipe_defaults["style_weight"]), float(recipe_defaults["tv_weight"])
         return {"style_weight": scaled(style, self.strength), "tv_weight": scaled(tv, self.smoothness)}
 
+    def changed_weights(self, recipe_defaults: Mapping[str, str]) -> dict[str, float]:
+        """The same; empty in the middle, where the recipe's own are left unsaid."""
+        return self.weights(recipe_defaults) if self != Sliders() else {}
+
 
 def scaled(weight: float, slider: float) -> float:
     """A weight times 1/16 (slider at 0) to 16 (slider at 100)."""
@@ -38,16 +45,14 @@ def scaled(weight: float, slider: float) -> float:
 class PaintRequest:
     """Everything that one painting needs."""
 
-    server: str | None
     content: Raw
-    style: Style
+    styles: tuple[StyleChoice, ...]
     recipe: str
     size_px: int
     """Long side that is painted; 0 is the recipe's own. Never larger than the content."""
     steps: int
     """0 is the recipe's own."""
     seed: int
-    sliders: Sliders
     depth: int
     preview_px: int
     """Long side of previews; 0 wants none."""
@@ -57,6 +62,8 @@ class PaintRequest:
     """0 is the recipe's own."""
     weights: str = ""
     """Empty is the server's default."""
+    continue_from: str = ""
+    """Name of the job whose last picture this one begins with; empty for none."""
     note: Mapping[str, Any] = field(default_factory=dict)
     """Whatever the host wants to know of the job later."""
 
@@ -84,19 +91,18 @@ def read_paint_request(frame: Frame) -> PaintRequest:
     if not isinstance(note, dict):
         raise ParameterError(f"note is {note!r}; an object was expected.")
     return PaintRequest(
-        server=text(head, "server") or None,
         content=read_raw(head.get("content"), frame, "content"),
-        style=read_style(head.get("style"), frame),
+        styles=read_styles(head.get("style"), frame),
         recipe=text(head, "recipe"),
         size_px=int(number(head, "size_px", 0, 0, 1 << 16)),
         steps=int(number(head, "steps", 0, 0, 1 << 20)),
         seed=int(number(head, "seed", 0, 0, 2**63 - 1)),
-        sliders=read_sliders(head),
         depth=read_depth(head),
-        preview_px=int(number(head, "preview_px", 0, 0, 4096)),
+        preview_px=int(number(head, "preview_px", 0, 0, LARGEST_PREVIEW_PX)),
         initial_image=text(head, "initial_image"),
         learning_rate=number(head, "learning_rate", 0, 0, 100),
         weights=text(head, "weights"),
+        continue_from=text(head, "continue_from"),
         note=note,
     )
 
@@ -112,58 +118,3 @@ def read_depth(head: Mapping[str, Any]) -> int:
 def read_sliders(head: Mapping[str, Any]) -> Sliders:
     """Strength and smoothness. Raises ParameterError."""
     return Sliders(number(head, "strength", MIDDLE, 0, 100), number(head, "smoothness", MIDDLE, 0, 100))
-
-
-def read_style(style: Any, frame: Frame) -> Style:
-    """A gallery style's name, a file's path, or pixels as a PNG."""
-    if isinstance(style, dict):
-        if gallery := text(style, "gallery"):
-            return gallery
-        if path := text(style, "file"):
-            return read_style_file(path)
-        if "width" in style:
-            return read_raw(style, frame, "style").png(LARGEST_STYLE_PX)
-    raise ParameterError("No style was chosen: take one from the gallery, a file or a layer.")
-
-
-def read_style_file(path: str) -> bytes:
-    """The file itself: a name that looks like a gallery style's must not be taken for one."""
-    from pathlib import Path
-
-    from impasto._images import read_file
-
-    return read_file(Path(path))
-
-
-def read_raw(size: Any, frame: Frame, part: str) -> Raw:
-    """Pixels of a frame. Raises ParameterError if a part is missing."""
-    if not isinstance(size, dict) or part not in frame.parts:
-        raise ParameterError(f"The pixels of `{part}` are missing.")
-    width, height, channels = (int(number(size, name, 0, 1, 1 << 20)) for name in ("width", "height", "channels"))
-    return Raw(width, height, channels, frame.parts[part], frame.parts.get(f"{part}_profile", b""))
-
-
-def text(head: Mapping[str, Any], name: str) -> str:
-    """A string; empty if it is left out. Raises ParameterError."""
-    value = head.get(name) or ""
-    if not isinstance(value, str):
-        raise ParameterError(f"{name} is {value!r}; a string was expected.")
-    return value.strip()
-
-
-def read_names(head: Mapping[str, Any], name: str) -> list[str]:
-    """A list of strings; empty if it is left out. Raises ParameterError."""
-    values = head.get(name) or []
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ParameterError(f"{name} is {values!r}; a list of names was expected.")
-    return values
-
-
-def number(head: Mapping[str, Any], name: str, default: float, minimum: float, maximum: float) -> float:
-    """A number in its range. Raises ParameterError."""
-    value = head.get(name)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
-        raise ParameterError(f"{name} is {value!r}; a number from {minimum:g} to {maximum:g} was expected.")
-    return value

@@ -1,25 +1,32 @@
 """A host's session: its frames in, answers out, each request in a thread of its own, until the host closes or dies."""
 
 import contextlib
-import functools
 import os
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from impasto import _invitations
-from impasto._client import Client
-from impasto._config import choose_server, invitations_path
+from impasto._config import choose_server
 from impasto._exceptions import ImpastoError, ParameterError
-from impasto._helper._frames import Frame, FrameError, FrameReader, FrameWriter
-from impasto._helper._painting import Painting
-from impasto._helper._questions import describe_server, fetch_job, list_jobs, send_thumbnails
-from impasto._helper._requests import number, read_depth, read_names, read_paint_request, read_sliders, text
+from impasto._helper._answers import Answers
+from impasto._helper._control import AbandonedError, Control
+from impasto._helper._fields import number, read_names, text
+from impasto._helper._finished import PAGE_SIZE, fetch_job, list_jobs, watch_job
+from impasto._helper._frames import Frame, FrameError, FrameReader, FrameWriter, HostGoneError
+from impasto._helper._painting import paint
+from impasto._helper._requests import LARGEST_PREVIEW_PX, read_depth, read_paint_request, read_sliders
+from impasto._helper._sentences import explain
+from impasto._helper._servers import Servers, describe_server
+from impasto._helper._thumbnails import send_thumbnails
 from impasto._version import __version__
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Grows with everything that a host may want to rely on."""
+SETTLES_FOR_S = 5.0
+"""So long the helper outlives its host, if a server hasn't yet heard of a cancel."""
 
 
 def serve_host() -> NoReturn:
@@ -33,9 +40,12 @@ def serve_host() -> NoReturn:
         while (frame := reader.read()) is not None:
             session.take(frame)
     except FrameError as error:
-        with contextlib.suppress(OSError):
-            session.writer.write({"event": "failed", "kind": "FrameError", "sentence": str(error)})
+        with contextlib.suppress(HostGoneError):
+            session.writer.write({"event": "failed", "kind": "FrameError", "sentence": str(error), "details": ""})
         code = 2
+    except HostGoneError:
+        pass
+    session.settle()
     # Not sys.exit: it would wait for threads that wait for a server.
     os._exit(code)
 
@@ -45,93 +55,133 @@ class Session:
 
     def __init__(self, writer: FrameWriter) -> None:
         self.writer = writer
-        self._clients: dict[str, Client] = {}
-        self._paintings: dict[Any, Painting] = {}
-        self._lock = threading.Lock()
+        self._servers = Servers()
+        self._controls: dict[Any, Control] = {}
 
     def take(self, frame: Frame) -> None:
-        """Starts on one request and returns at once. A painting can be steered from here on."""
-        self._answer(frame, self._prepare)
+        """Starts on one request and returns at once; what is about a painting finds it from here on.
 
-    def _prepare(self, frame: Frame) -> None:
-        work: Callable[[], None] = functools.partial(self._dispatch, frame)
-        if frame.head.get("ask") == "paint":
-            request_id = frame.head.get("id")
-            tell = functools.partial(self._tell, request_id)
-            painting = Painting(self._client(frame.head), read_paint_request(frame), tell)
-            self._paintings[request_id] = painting
-            work = painting.run
-        elif frame.head.get("ask") == "hello":
-            # At once: whoever only wants to know that we are here may have closed already.
-            self._dispatch(frame)
-            return
-        threading.Thread(target=self._answer, args=(frame, lambda _: work()), daemon=True).start()
-
-    def _answer(self, frame: Frame, work: Callable[[Frame], None]) -> None:
-        request_id = frame.head.get("id")
-        try:
-            work(frame)
-        except ImpastoError as error:
-            painting = self._paintings.get(request_id)
-            told = painting.explain(error) if painting else {"sentence": str(error), "kind": type(error).__name__}
-            self._tell(request_id, "failed", **told)
-        except OSError:
-            # Nobody reads our answers: the host is gone, and stdin's end is on its way.
-            os._exit(0)
-        except Exception as error:  # a bug of ours must not look like silence
-            print(f"impasto helper: {error!r}", file=sys.stderr)  # noqa: T201
-            self._tell(request_id, "failed", sentence=f"The helper stumbled: {error!r}", kind=type(error).__name__)
-
-    def _dispatch(self, frame: Frame) -> None:
+        Raises HostGoneError.
+        """
         head = frame.head
-        tell = functools.partial(self._tell, head.get("id"))
+        answers = Answers(self.writer, head.get("id"))
         match head.get("ask"):
             case "hello":
-                tell("hello", protocol=PROTOCOL, version=__version__, default_server=choose_server().address)
+                # Here and now: it is the sign of life, and whoever wants no more may have closed already.
+                answers.tell("hello", protocol=PROTOCOL, version=__version__, **configured_server())
+            case "cancel":
+                if control := self._named_control(head):
+                    control.cancel()
+            case "steer":
+                self._guard(lambda: self._steer(head, answers), answers)
+            case "paint" | "watch":
+                self._guard(lambda: self._begin(frame, answers), answers)
+            case _:
+                self._start(lambda: self._answer(frame, answers), answers)
+
+    def settle(self) -> None:
+        """Waits a moment for cancels that a server has still to hear of."""
+        deadline = time.monotonic() + SETTLES_FOR_S
+        for control in list(self._controls.values()):
+            control.settle(max(0.0, deadline - time.monotonic()))
+
+    def _begin(self, frame: Frame, answers: Answers) -> None:
+        request_id = frame.head.get("id")
+        control = self._controls[request_id] = Control(answers, read_sliders(frame.head))
+
+        def follow() -> None:
+            # All that takes time is done here, the reading of a large frame's pictures too.
+            try:
+                self._follow(frame, answers, control)
+            finally:
+                if not control.cancelled:  # else a server may still have to hear of it
+                    self._controls.pop(request_id, None)
+
+        self._start(follow, answers, control)
+
+    def _steer(self, head: Mapping[str, Any], answers: Answers) -> None:
+        if control := self._named_control(head):
+            control.move(read_sliders(head))  # in the order of asking
+            self._start(control.steer, answers)
+
+    def _follow(self, frame: Frame, answers: Answers, control: Control) -> None:
+        head = frame.head
+        server = self._servers.named(text(head, "server"))
+        if head["ask"] == "paint":
+            paint(server, read_paint_request(frame), answers, control)
+        else:
+            preview_px = int(number(head, "preview_px", 0, 0, LARGEST_PREVIEW_PX))
+            watch_job(server, read_job(head), read_fit(head), read_depth(head), preview_px, answers, control)
+
+    def _answer(self, frame: Frame, answers: Answers) -> None:
+        head = frame.head
+        match head.get("ask"):
             case "server":
-                answer = describe_server(self._client(head))
-                self._keep_invitation(text(head, "server"))
-                tell("server", **answer)
+                answer = describe_server(self._servers.named(text(head, "server")))
+                self._servers.keep_invitation(text(head, "server"))
+                answers.tell("server", **answer)
             case "thumbnails":
                 size_px = int(number(head, "size_px", 96, 16, 1024))
-                send_thumbnails(self._client(head), read_names(head, "jobs"), size_px, tell)
+                server = self._servers.named(text(head, "server"))
+                send_thumbnails(server, read_names(head, "jobs"), size_px, answers)
             case "jobs":
-                list_jobs(self._client(head), tell)
+                page_size = int(number(head, "page_size", PAGE_SIZE, 1, 1000))
+                list_jobs(self._servers.named(text(head, "server")), page_size, text(head, "page_token"), answers)
             case "fetch":
-                fetch_job(self._client(head), text(head, "job"), read_fit(head), read_depth(head), tell)
-            case "steer":
-                if painting := self._named_painting(head):
-                    painting.steer(read_sliders(head))
-            case "keep" | "cancel" as how:
-                if painting := self._named_painting(head):
-                    painting.stop(how)
+                server = self._servers.named(text(head, "server"))
+                fetch_job(server, text(head, "job"), read_fit(head), read_depth(head), answers)
+            case "keep":
+                if control := self._named_control(head):
+                    control.keep()
             case other:
                 raise ParameterError(f"This helper (protocol {PROTOCOL}) does not know the request {other!r}.")
 
-    def _named_painting(self, head: Mapping[str, Any]) -> Painting | None:
-        """The painting a request is about; None if it has ended, which is no mistake of the host's."""
-        return self._paintings.get(head.get("painting"))
+    def _named_control(self, head: Mapping[str, Any]) -> Control | None:
+        """That of the painting a request is about; None if it has ended, which is no mistake of the host's."""
+        return self._controls.get(head.get("painting"))
 
-    def _client(self, head: Mapping[str, Any]) -> Client:
-        server = text(head, "server")
-        with self._lock:
-            if server not in self._clients:
-                self._clients[server] = Client(server or None)
-            return self._clients[server]
+    def _start(self, work: Callable[[], None], answers: Answers, control: Control | None = None) -> None:
+        threading.Thread(target=self._guard, args=(work, answers, control), daemon=True).start()
 
-    def _keep_invitation(self, server: str) -> None:
-        """What led to an answer is kept, so that the server's address is enough from here on."""
-        if _invitations.is_invitation(server):
-            invitation = _invitations.parse(server)
-            _invitations.keep(invitations_path(), invitation)
-            with self._lock:  # a client that tried the address alone knows nothing of it
-                self._clients.pop(invitation.address, None)
+    def _guard(self, work: Callable[[], None], answers: Answers, control: Control | None = None) -> None:
+        """Does the work; what goes wrong is the host's answer."""
+        try:
+            try:
+                work()
+            except ImpastoError as error:
+                told = explain(error)
+                if control:
+                    told["job"] = control.job_name
+                answers.tell("failed", **told)
+            except (AbandonedError, HostGoneError):
+                raise
+            except Exception as error:  # a bug of ours must not look like silence
+                print(f"impasto helper: {error!r}", file=sys.stderr)  # noqa: T201
+                kind, details = type(error).__name__, traceback.format_exc()
+                answers.tell("failed", sentence="Impasto's helper stumbled.", details=details, kind=kind)
+        except (AbandonedError, HostGoneError):
+            # Nobody waits for it; if the host is gone, stdin's end is on its way.
+            pass
 
-    def _tell(self, request_id: Any, event: str, parts: Mapping[str, bytes] | None = None, **fields: Any) -> None:
-        self.writer.write({"id": request_id, "event": event, **fields}, parts)
+
+def configured_server() -> dict[str, Any]:
+    """`default_server` of `hello`; what is wrong with a configuration is said beside it."""
+    try:
+        return {"default_server": choose_server().address}
+    except ImpastoError as error:
+        told = explain(error)
+        said = {"sentence": told["sentence"], "details": told["details"]}
+        return {"default_server": "", "configuration_error": said}
 
 
 def read_fit(head: Mapping[str, Any]) -> tuple[int, int] | None:
     """The size that a fetched picture should have."""
     width, height = (int(number(head, name, 0, 0, 1 << 20)) for name in ("fit_width", "fit_height"))
     return (width, height) if width and height else None
+
+
+def read_job(head: Mapping[str, Any]) -> str:
+    """The job that is to be watched. Raises ParameterError."""
+    if name := text(head, "job"):
+        return name
+    raise ParameterError("Which job is to be watched was not said: `job` is empty.")
