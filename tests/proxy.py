@@ -20,6 +20,7 @@ class Proxy:
         self._flowing.set()
         self.address = ""
         self.connections = 0
+        self.carried_bytes = 0
 
     def cut(self) -> int:
         """Resets every connection, as a pulled cable or a restarted router does. Returns how many there were."""
@@ -84,5 +85,6 @@ class Proxy:
             while data := await source.read(65536):
                 await self._flowing.wait()
                 sink.write(data)
+                self.carried_bytes += len(data)
                 await sink.drain()
         sink.transport.abort()
