@@ -10,6 +10,8 @@ from typing import Any
 import grpc
 import pytest
 
+from impasto import Client
+from impasto._helper._pixels import Raw
 from impasto.v1 import image_pb2, job_pb2, server_info_pb2, stylizer_pb2
 from tests.client.conftest import JOB, Scripted, running
 from tests.helper.host import Host
@@ -21,6 +23,7 @@ AT_ONCE_S = 5.0
 """Far less than any wait for a server, and far more than a busy machine needs."""
 LONG: dict[str, Any] = {"style": {"gallery": "night-swirl"}, "recipe": "draft", "size_px": 64, "steps": 2000}
 PIXELS = bytes(range(256)) * (96 * 64 * 3 // 256)
+PHOTO = Raw(96, 64, 3, PIXELS).png(96)
 
 
 def ask_for_a_painting(host: Host, address: str, **fields: Any) -> None:
@@ -139,6 +142,16 @@ def test_while_a_server_is_frozen_that_paints(server: ServerProcess) -> None:
         proxy.thaw()
         uuid = job["name"].removeprefix("jobs/")
         wait_until(lambda: state_of(server, uuid) == job_pb2.Job.STATE_CANCELLED, 60)
+
+
+def test_a_watched_job_is_cancelled_though_its_server_was_frozen_before_it_was_found(server: ServerProcess) -> None:
+    with Client(server.address) as client, Proxy(server.address) as proxy, Host() as host:
+        job = client.submit(PHOTO, "night-swirl", recipe="draft", size_px=64, steps=2000)
+        proxy.freeze()
+        host.ask(7, "watch", server=proxy.address, job=job.name)
+        cancelled_at_once(host)
+        proxy.thaw()
+        wait_until(lambda: state_of(server, job.id) == job_pb2.Job.STATE_CANCELLED, 60)
 
 
 def test_nothing_is_told_of_a_painting_after_its_last_word(server: ServerProcess) -> None:

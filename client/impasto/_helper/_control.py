@@ -20,7 +20,7 @@ class AbandonedError(Exception):
 
 
 class Control:
-    """One painting's. `check`, `begin` and `take` are its own thread's; the rest comes from others."""
+    """One painting's. From `check` to `steerable` it is its own thread that calls; the rest comes from others."""
 
     def __init__(self, answers: Answers, sliders: Sliders | None = None) -> None:
         self._answers = answers
@@ -63,22 +63,41 @@ class Control:
             let_go()
 
     def begin(self) -> None:
-        """A job is about to be asked for: from here on a cancel is owed to the server. Raises AbandonedError."""
+        """A job is there or about to be made: from here on a cancel is owed to the server. Raises AbandonedError."""
         with self._lock:
             self.check()
             self._begun = True
 
-    def take(self, job: Job, recipe: Recipe, sent: Sliders) -> None:
-        """The job is there, asked for with these sliders; what the host has said meanwhile is done.
+    def find(self, ask: Callable[[], Job]) -> Job:
+        """The job that a server answers with, once nobody has cancelled it. Raises AbandonedError if somebody has.
 
-        Raises AbandonedError once a cancel has reached it.
+        If no answer comes by then it is asked for on and on: what is to be cancelled has to be found.
         """
+        try:
+            job = ask()
+        except ServerUnavailableError:
+            if not self.cancelled:
+                raise
+        except ImpastoError:  # there is none, so that nothing is owed
+            self._delivered.set()
+            raise
+        else:
+            with self._lock:
+                self._job = job
+                is_owed = self._cancelled.is_set()
+            if not is_owed:
+                return job
+        until_delivered(lambda: ask().cancel())
+        self._delivered.set()
+        raise AbandonedError
+
+    def steerable(self, recipe: Recipe, sent: Sliders) -> None:
+        """The job, asked for with these sliders, can be steered; what the host has said meanwhile is done."""
         with self._lock:
-            self._job, self._recipe = job, recipe
-            sliders, kept = self._sliders, self._kept
-        if self._cancelled.is_set():
-            self._deliver(job)
-            raise AbandonedError
+            self._recipe = recipe
+            job, sliders, kept = self._job, self._sliders, self._kept
+        if job is None:
+            return
         if kept:
             job.cancel()
         elif sliders != sent:
@@ -120,10 +139,6 @@ class Control:
             if job is not None:
                 threading.Thread(target=self._deliver, args=(job,), daemon=True).start()
 
-    def was_delivered(self) -> None:
-        """The server has heard of a cancel."""
-        self._delivered.set()
-
     def settle(self, timeout_s: float) -> None:
         """Waits until the server has heard of a cancel, if it has to."""
         if self._cancelled.is_set() and self._begun:
@@ -131,7 +146,7 @@ class Control:
 
     def _deliver(self, job: Job) -> None:
         until_delivered(job.cancel)
-        self.was_delivered()
+        self._delivered.set()
 
     def _update(self, job: Job, recipe: Recipe) -> None:
         # One at a time, each with the newest values: a slider that moves sends many, and the last has to win.

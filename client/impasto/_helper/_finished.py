@@ -94,14 +94,12 @@ def watch_job(
     answers: Answers,
     control: Control,
 ) -> None:
-    """Answers `watch`: follows a job as `paint` does from `job` on, and ends as `fetch` does.
+    """Answers `watch`: follows a job as `paint` does from `job` on, and ends as `fetch` does. `control` has begun.
 
     Raises ImpastoError, and AbandonedError once it is cancelled.
     """
-    info = server.info()
-    job = server.client.job(name)
-    control.begin()
-    control.take(job, choose_recipe(info, job.recipe), control.sliders)
+    job = control.find(lambda: server.client.job(name))
+    control.steerable(choose_recipe(server.info(), job.recipe), control.sliders)
     answers.tell(
         "job",
         name=job.name,

@@ -2,10 +2,10 @@
 
 from impasto import _requests
 from impasto._endpoint import CALL_TIMEOUT_S
-from impasto._exceptions import ImpastoError, JobCancelledError, JobStateError, ServerUnavailableError
+from impasto._exceptions import JobCancelledError, JobStateError
 from impasto._helper import _rates
 from impasto._helper._answers import Answers
-from impasto._helper._control import AbandonedError, Control, until_delivered
+from impasto._helper._control import Control
 from impasto._helper._notes import keep_note, note_of_painting
 from impasto._helper._pixels import bare_png
 from impasto._helper._reports import Reports
@@ -39,9 +39,10 @@ def paint(server: Server, request: PaintRequest, answers: Answers, control: Cont
     asked = _requests.create_job_request(content, styles, options)
     asked.spec.continue_from = request.continue_from and _requests.job_name(request.continue_from)
     control.begin()
-    job = create(server, asked, control)
+    # Its id makes a request that is repeated the same job.
+    job = control.find(lambda: create(server, asked))
     keep_note(job.name, note_of_painting(request.content, request.note))
-    control.take(job, recipe, sliders)
+    control.steerable(recipe, sliders)
     answers.tell(
         "job",
         name=job.name,
@@ -56,24 +57,10 @@ def paint(server: Server, request: PaintRequest, answers: Answers, control: Cont
     learn(server, request, recipe, job, reports.seconds)
 
 
-def create(server: Server, asked: stylizer_pb2.CreateJobRequest, control: Control) -> Job:
-    """Asks for the job. If the host cancels while no answer comes, asks on: what may have been made has to be found."""
-
-    def ask() -> stylizer_pb2.CreateJobResponse:
-        return server.client._call("CreateJob", lambda stub: stub.CreateJob(asked, timeout=CALL_TIMEOUT_S))
-
-    try:
-        return Job(server.client, ask().job)
-    except ServerUnavailableError:
-        if not control.cancelled:
-            raise
-    except ImpastoError:  # it was refused: there is none to cancel
-        control.was_delivered()
-        raise
-    # The request's id makes it the same job, if there is one.
-    until_delivered(lambda: Job(server.client, ask().job).cancel())
-    control.was_delivered()
-    raise AbandonedError
+def create(server: Server, asked: stylizer_pb2.CreateJobRequest) -> Job:
+    """Asks for the job."""
+    answer = server.client._call("CreateJob", lambda stub: stub.CreateJob(asked, timeout=CALL_TIMEOUT_S))
+    return Job(server.client, answer.job)
 
 
 def finish(job: Job, request: PaintRequest, answers: Answers) -> None:

@@ -70,8 +70,7 @@ class Session:
                 # Here and now: it is the sign of life, and whoever wants no more may have closed already.
                 answers.tell("hello", protocol=PROTOCOL, version=__version__, **configured_server())
             case "cancel":
-                if control := self._named_control(head):
-                    control.cancel()
+                self._guard(lambda: self._cancel(head), answers)
             case "steer":
                 self._guard(lambda: self._steer(head, answers), answers)
             case "paint" | "watch":
@@ -88,6 +87,8 @@ class Session:
     def _begin(self, frame: Frame, answers: Answers) -> None:
         request_id = frame.head.get("id")
         control = self._controls[request_id] = Control(answers, read_sliders(frame.head))
+        if frame.head["ask"] == "watch":  # its job is there already
+            control.begin()
 
         def follow() -> None:
             # All that takes time is done here, the reading of a large frame's pictures too.
@@ -98,6 +99,10 @@ class Session:
                     self._controls.pop(request_id, None)
 
         self._start(follow, answers, control)
+
+    def _cancel(self, head: Mapping[str, Any]) -> None:
+        if control := self._named_control(head):
+            control.cancel()
 
     def _steer(self, head: Mapping[str, Any], answers: Answers) -> None:
         if control := self._named_control(head):
