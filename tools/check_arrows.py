@@ -65,6 +65,7 @@ TORCH_MODULES = {
     "impasto_server.engine.local.worker",
     "impasto_server.engine.painter",
     "impasto_server.engine.checkpoints",
+    "impasto_server.engine.result_files",
 }
 
 

@@ -95,8 +95,9 @@ class Session:
             try:
                 self._follow(frame, answers, control)
             finally:
-                if not control.cancelled:  # else a server may still have to hear of it
-                    self._controls.pop(request_id, None)
+                # A server may still have to hear of a cancel; a host may have begun something else under this id.
+                if not control.cancelled and self._controls.get(request_id) is control:
+                    del self._controls[request_id]
 
         self._start(follow, answers, control)
 
