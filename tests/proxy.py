@@ -84,7 +84,7 @@ class Proxy:
         with contextlib.suppress(ConnectionError):
             while data := await source.read(65536):
                 await self._flowing.wait()
-                sink.write(data)
                 self.carried_bytes += len(data)
+                sink.write(data)
                 await sink.drain()
         sink.transport.abort()

@@ -164,6 +164,8 @@ def test_nothing_is_told_of_a_painting_after_its_last_word(server: ServerProcess
         host.ask(9, "hello")
         head, _ = host.read()
         assert head["event"] == "hello"
+        host.stdin.close()  # not killed: the tests after this one want the server for themselves
+        assert host.process.wait(10) == 0
 
 
 def state_of(server: ServerProcess, uuid: str) -> int:
