@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from impasto._helper._profiles import find_profiles, install_into, uninstall_from
+from impasto._gimp._plug_in import install_into, uninstall_from
+from impasto._gimp._profiles import find_profiles
 from impasto_server.gallery import GALLERY
 from impasto_server.recipes import RECIPES
 from tools.gimp import translations
@@ -96,11 +97,3 @@ def test_what_is_installed_knows_its_helper_and_goes_away_again(tmp_path: Path) 
     assert [path.name for path in target.parent.iterdir()] == ["impasto"]
     assert uninstall_from(profile)
     assert not uninstall_from(profile)
-
-
-def test_a_flatpak_gets_a_way_out_of_its_sandbox(tmp_path: Path) -> None:
-    (tmp_path / ".var/app/org.gimp.GIMP/config/GIMP/3.0").mkdir(parents=True)
-    (profile,) = find_profiles(tmp_path, {}, "linux")
-    command = json.loads((install_into(profile) / "helper.json").read_text())["command"]
-    assert command[:2] == ["flatpak-spawn", "--host"]
-    assert "flatpak override" in profile.note

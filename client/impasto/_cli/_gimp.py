@@ -1,5 +1,6 @@
 """`impasto gimp` puts the plug-in into GIMP and checks the chain; `impasto helper` is what GIMP then starts."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -8,8 +9,19 @@ from impasto._cli._options import server_option
 
 
 @click.command(hidden=True)
-def helper() -> None:
+@click.option("--listen", "listens", is_flag=True, help="Serve hosts in sandboxes: at a socket, not stdin and stdout.")
+@click.option("--socket", "path", type=click.Path(path_type=Path), help="Default: one among GIMP's folders.")
+@click.option("--idle-minutes", default=60.0, show_default=True, help="End after so long without a host; 0: never.")
+def helper(listens: bool, path: Path | None, idle_minutes: float) -> None:
     """Serve a host program over stdin and stdout (docs/helper-protocol.md)."""
+    if listens:
+        from impasto._gimp._profiles import helper_socket
+        from impasto._helper._listening import listen
+
+        path = path or helper_socket(Path.home())
+        click.echo(f"Impasto's helper listens at {path}. GIMP finds it there; Ctrl+C ends it.")
+        listen(path, idle_minutes * 60 or None)
+        return
     from impasto._helper import serve_host
 
     serve_host()
@@ -34,13 +46,19 @@ profile_option = click.option(
 @profile_option
 def install(profiles: tuple[Path, ...]) -> None:
     """Copy the plug-in into GIMP's profiles."""
-    from impasto._helper._profiles import chosen_profiles, install_into
+    from impasto._gimp import _unit
+    from impasto._gimp._plug_in import install_into
+    from impasto._gimp._profiles import chosen_profiles
 
     for profile in chosen_profiles(profiles):
         target = install_into(profile)
         click.echo(f"GIMP {profile.version}: the plug-in is in {target}")
         if profile.note:
             click.echo(f"  {profile.note}")
+    if _unit.has_systemd():
+        _unit.write_unit(_unit.unit_path(Path.home()))
+    if sys.platform == "linux":
+        click.echo(f"A GIMP from Flatpak can't start the helper itself. For one, type: {_unit.start_command()}")
     click.echo("Start GIMP again: Filters → Artistic → Neural Style…")
 
 
@@ -48,8 +66,12 @@ def install(profiles: tuple[Path, ...]) -> None:
 @profile_option
 def uninstall(profiles: tuple[Path, ...]) -> None:
     """Take the plug-in out of GIMP's profiles."""
-    from impasto._helper._profiles import chosen_profiles, uninstall_from
+    from impasto._gimp import _unit
+    from impasto._gimp._plug_in import uninstall_from
+    from impasto._gimp._profiles import chosen_profiles
 
+    if _unit.remove_unit(path := _unit.unit_path(Path.home())):
+        click.echo(f"removed {path}")
     for profile in chosen_profiles(profiles):
         removed = uninstall_from(profile)
         click.echo(f"GIMP {profile.version}: {'removed' if removed else 'nothing was in'} {profile.plug_in}")
@@ -60,7 +82,7 @@ def uninstall(profiles: tuple[Path, ...]) -> None:
 @server_option
 def doctor(profiles: tuple[Path, ...], server: str | None) -> int:
     """Check every link from GIMP to the picture; says what to do about the first that fails."""
-    from impasto._helper._doctor import links
+    from impasto._gimp._doctor import links
 
     for link in links(profiles, server):
         click.echo(f"{'ok' if link.is_fine else 'FAILS':<6} {link.name}: {link.found}")

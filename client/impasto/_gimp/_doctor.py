@@ -9,7 +9,9 @@ from pathlib import Path
 
 from impasto._client import Client
 from impasto._exceptions import ImpastoError
-from impasto._helper._profiles import COMMAND_FILE, NAME, Profile, chosen_profiles
+from impasto._gimp._plug_in import COMMAND_FILE
+from impasto._gimp._profiles import NAME, Profile, chosen_profiles, has_flatpak_gimp
+from impasto._helper._listening import reachable
 
 HELPER_TIMEOUT_S = 20.0
 JOB_TIMEOUT_S = 180.0
@@ -38,6 +40,7 @@ def links(folders: tuple[Path, ...], server: str | None) -> Iterator[Link]:
     for profile in profiles:
         yield check_plug_in(profile)
         yield check_helper(profile)
+        yield from check_listening(profile)
     try:
         with Client(server) as client:
             yield from check_server(client)
@@ -58,8 +61,6 @@ def check_helper(profile: Profile) -> Link:
     remedy = "Run `impasto gimp install` from the environment that Impasto is installed in."
     try:
         command = json.loads((profile.plug_in / COMMAND_FILE).read_text(encoding="utf-8"))["command"]
-        # Outside of GIMP nothing needs to leave a sandbox.
-        command = command[len(profile.launcher) :]
         started = time.perf_counter()
         done = subprocess.run(
             command, input=b'{"id":1,"ask":"hello"}\n', capture_output=True, timeout=HELPER_TIMEOUT_S, check=False
@@ -69,6 +70,21 @@ def check_helper(profile: Profile) -> Link:
         return Link("helper", False, f"does not answer: {error}", remedy)
     found = f"version {answer['version']} answers in {time.perf_counter() - started:.1f} s"
     return Link("helper", True, found)
+
+
+def check_listening(profile: Profile) -> Iterator[Link]:
+    """Does a helper listen for a GIMP in a sandbox? Somebody without one needs none, and hears nothing of it."""
+    try:
+        facts = json.loads((profile.plug_in / COMMAND_FILE).read_text(encoding="utf-8"))
+        path, start = Path(facts["socket"]), facts["start"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    name = "helper for Flatpak"
+    try:
+        yield Link(name, True, f"version {reachable(path, HELPER_TIMEOUT_S)} answers at {path}")
+    except ImpastoError as error:
+        if has_flatpak_gimp(Path.home()):
+            yield Link(name, False, str(error), f"Type: {start}")
 
 
 def check_server(client: Client) -> Iterator[Link]:
