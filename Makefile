@@ -9,12 +9,13 @@ BUF_VERSION := 1.75.0
 BUF := build/buf/node_modules/.bin/buf
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-gimp check format proto bench bench-all bench-faults bench-gpu gallery clean
+.PHONY: help install demo test test-gimp gimp-archive check format proto bench bench-all bench-faults bench-gpu gallery clean
 
 help:
 	@echo "make demo     paint two photos over the real gRPC path; results in build/demo/"
 	@echo "make test     run all tests"
 	@echo "make test-gimp  the plug-in in the real GIMP (GIMP=3.0 or 3.2)"
+	@echo "make gimp-archive  what GIMP users unpack into their plug-ins folder; in build/"
 	@echo "make check    lint, types, contract, stub drift, import arrows"
 	@echo "make bench    measure against the goals; results in build/bench/"
 	@echo "make bench-all  every measurement: convergence, memory, peers too; two hours and a half"
@@ -47,6 +48,9 @@ test: $(INSTALLED)
 # The plug-in in the real GIMP, 3.0 unless told otherwise: make test-gimp GIMP=3.2
 test-gimp: $(INSTALLED)
 	GIMP=$(GIMP) $(BIN)/python -m pytest tests/gimp
+
+gimp-archive: $(INSTALLED)
+	$(BIN)/python -m tools.gimp.archive
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

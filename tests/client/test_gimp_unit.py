@@ -53,7 +53,7 @@ def test_installing_prints_the_one_command_and_uninstalling_removes_the_unit(hom
     assert facts["start"] in done.stdout
     unit = home / ".config/systemd/user/impasto-helper.service"
     assert unit.exists() == _unit.has_systemd()
-    _unit.write_unit(unit)
+    _unit.write_unit(home / "s.sock", unit)
     done = run(home, "gimp", "uninstall")
     assert done.returncode == 0, done.stderr
     assert not unit.exists()
@@ -74,7 +74,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(home: Path) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze here")
     path = _unit.unit_path(home, {})
-    _unit.write_unit(path)
+    _unit.write_unit(home / "s.sock", path)
     command = ["systemd-analyze", "verify", "--user", str(path)]
     done = subprocess.run(command, env={**os.environ, "XDG_RUNTIME_DIR": str(home)}, capture_output=True, text=True)
     complaints = [line for line in (done.stdout + done.stderr).splitlines() if "impasto" in line]

@@ -1,5 +1,7 @@
 """`impasto connect`: from an invitation to a server that everything here uses, GIMP too."""
 
+import sys
+
 import click
 
 from impasto._client import Client
@@ -13,8 +15,10 @@ def connect(server: str) -> None:
     """Use the server of an INVITATION from now on: here, in scripts and in GIMP.
 
     `impasto guests invite` prints one on the server's side. It may also be HOST:PORT or unix:/path of a server that
-    needs none, or `local` to go back to the private one.
+    needs none, or `local` to go back to the private one. `-` reads it from stdin: unlike arguments, nobody sees that.
     """
+    if server == "-":
+        server = sys.stdin.readline().strip()
     choice = choose_server(server)
     if choice.address != LOCAL:
         # Before anything is kept: a wrong one must not stand in the way of what worked.

@@ -48,7 +48,7 @@ def install(profiles: tuple[Path, ...]) -> None:
     """Copy the plug-in into GIMP's profiles."""
     from impasto._gimp import _unit
     from impasto._gimp._plug_in import install_into
-    from impasto._gimp._profiles import chosen_profiles
+    from impasto._gimp._profiles import chosen_profiles, helper_socket
 
     for profile in chosen_profiles(profiles):
         target = install_into(profile)
@@ -56,10 +56,26 @@ def install(profiles: tuple[Path, ...]) -> None:
         if profile.note:
             click.echo(f"  {profile.note}")
     if _unit.has_systemd():
-        _unit.write_unit(_unit.unit_path(Path.home()))
+        _unit.write_unit(helper_socket(Path.home()), _unit.unit_path(Path.home()))
     if sys.platform == "linux":
         click.echo(f"A GIMP from Flatpak can't start the helper itself. For one, type: {_unit.start_command()}")
     click.echo("Start GIMP again: Filters → Artistic → Neural Style…")
+
+
+@gimp.command()
+@click.option("--socket", "path", type=click.Path(path_type=Path), help="Default: one among GIMP's folders.")
+def listen(path: Path | None) -> None:
+    """Let a helper listen for a GIMP in a sandbox: with systemd from now on, else as long as this runs."""
+    from impasto._gimp import _unit
+    from impasto._gimp._profiles import helper_socket
+    from impasto._helper._listening import listen as listen_at
+
+    path = path or helper_socket(Path.home())
+    if _unit.has_systemd() and _unit.start_unit(path, _unit.unit_path(Path.home())):
+        click.echo("A helper listens for GIMP from now on. `impasto gimp uninstall` ends it.")
+        return
+    click.echo(f"A helper listens at {path} as long as this runs. GIMP finds it there; Ctrl+C ends it.")
+    listen_at(path, None)
 
 
 @gimp.command()

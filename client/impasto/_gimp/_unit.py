@@ -29,9 +29,10 @@ def unit_path(home: Path, environment: Mapping[str, str] = os.environ) -> Path:
     return Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "systemd/user" / NAME
 
 
-def unit_text() -> str:
+def unit_text(socket: Path) -> str:
     """The unit for this installation's helper."""
-    command = " ".join(quoted(word) for word in [*listening_command(), "--idle-minutes", "0"])
+    words = [*listening_command(), "--socket", str(socket), "--idle-minutes", "0"]
+    command = " ".join(quoted(word) for word in words)
     # KillMode: paintings outlive the helper, and so must the private server that it may have started.
     return f"""\
 [Unit]
@@ -64,14 +65,21 @@ def start_command(running: Path = SYSTEMD) -> str:
     return f"systemctl --user enable --now {NAME}" if has_systemd(running) else shlex.join(listening_command())
 
 
-def write_unit(path: Path) -> None:
+def write_unit(socket: Path, path: Path) -> None:
     """Writes the unit. Raises PlugInError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(unit_text(), encoding="utf-8")
+        path.write_text(unit_text(socket), encoding="utf-8")
     except OSError as error:
         raise PlugInError(f"{path} can't be written: {error.strerror or error}.") from None
     systemctl("daemon-reload")
+
+
+def start_unit(socket: Path, path: Path) -> bool:
+    """Writes the unit, and starts it now and at every login; False if systemd didn't. Raises PlugInError."""
+    write_unit(socket, path)
+    # One that runs may be another installation's.
+    return systemctl("enable", NAME) and systemctl("restart", NAME)
 
 
 def remove_unit(path: Path) -> bool:
@@ -87,11 +95,12 @@ def remove_unit(path: Path) -> bool:
     return True
 
 
-def systemctl(*words: str) -> None:
-    """Tells the user's systemd, if there is one to be told: over ssh and in containers there may be none."""
-    if has_systemd():
-        command = ["systemctl", "--user", *words]
-        try:
-            subprocess.run(command, capture_output=True, timeout=SYSTEMCTL_TIMEOUT_S, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return
+def systemctl(*words: str) -> bool:
+    """Tells the user's systemd; False if it refused, or if there is none: in containers there may be no user's."""
+    if not has_systemd():
+        return False
+    command = ["systemctl", "--user", *words]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=SYSTEMCTL_TIMEOUT_S, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False

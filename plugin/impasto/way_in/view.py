@@ -1,0 +1,271 @@
+"""What a painter sees before there is a helper: set up this computer, or paste an invitation; and how that goes.
+
+A widget for the dialog to show; it keeps its size whatever it says. `ready` is called once a helper can be started.
+"""
+
+import contextlib
+import threading
+
+from gi.repository import Gdk, GLib, Gtk, Pango
+from texts import Cancelled, Refusal, _
+
+from way_in.folder import data_folder, free_bytes
+from way_in.installing import Installation
+from way_in.plan import LIGHT, plan_here, space_sentence
+from way_in.supplies import supplies_of
+from way_in.transport import NobodyListens, is_reachable, open_helper
+
+TEXT_CHARS = 62
+LINES_SHOWN = 2000
+
+
+class WayInView(Gtk.Stack):
+    """Choices, then progress, then how it ended. `close` ends whatever goes on."""
+
+    def __init__(self, plug_in, ready, folder=None, install=Installation):
+        super().__init__(homogeneous=True, transition_type=Gtk.StackTransitionType.CROSSFADE)
+        self._plug_in = plug_in
+        self._folder = folder or data_folder()
+        self._ready = ready
+        self._install = install
+        self._running = None
+        self._choice = (None, "")
+        self._plan = plan_here()
+        self.add_named(self._build_choices(), "choices")
+        self.add_named(self._build_work(), "work")
+        self.add_named(self._build_command(), "command")
+        self.show_all()
+        self._log_area.hide()
+        self._show_choices()
+        if is_reachable(plug_in):
+            # In a sandbox, where one was set up and doesn't listen.
+            self._try_helper()
+
+    def close(self):
+        """Ends what is being installed; what was downloaded is kept."""
+        if self._running is not None:
+            self._running.cancel()
+            self._running = None
+
+    # The choices.
+
+    def _build_choices(self):
+        page = column(14)
+        page.pack_start(heading(_("Where shall Impasto paint?")), False, False, 0)
+        self._here = Gtk.Button(label=_("_Set up this computer"), use_underline=True, halign=Gtk.Align.START)
+        self._here.get_style_context().add_class("suggested-action")
+        self._here.connect("clicked", lambda *_a: self._begin(self._plan, ""))
+        self._space = text("", dim=True)
+        here = column(6)
+        here.add(self._here)
+        here.add(text(_("Your pictures stay here. Good with a graphics card; slower, and just as fine, without one.")))
+        here.add(self._space)
+        page.pack_start(framed(here), False, False, 0)
+        self._invitation = Gtk.Entry(placeholder_text="impasto://…", hexpand=True, activates_default=False)
+        self._invitation.get_accessible().set_name(_("Invitation"))
+        self._there = Gtk.Button(label=_("_Use this server"), use_underline=True, sensitive=False)
+        self._invitation.connect("changed", lambda *_a: self._there.set_sensitive(bool(self._pasted())))
+        self._invitation.connect("activate", lambda *_a: self._there.clicked())
+        self._there.connect("clicked", lambda *_a: self._begin(LIGHT, self._pasted()))
+        row = Gtk.Box(spacing=6)
+        row.pack_start(self._invitation, True, True, 0)
+        row.pack_start(self._there, False, False, 0)
+        there = column(6)
+        there.add(text(_("Or let a server paint: paste the invitation that its owner gave you.")))
+        there.add(row)
+        self._light_space = text("", dim=True)
+        there.add(self._light_space)
+        page.pack_start(framed(there), False, False, 0)
+        return page
+
+    def _show_choices(self):
+        free = free_bytes(self._folder)
+        self._space.set_text(space_sentence(self._plan, free))
+        self._light_space.set_text(space_sentence(LIGHT, free))
+        self.set_visible_child_name("choices")
+
+    def _pasted(self):
+        return self._invitation.get_text().strip()
+
+    # The work.
+
+    def _build_work(self):
+        page = column(10)
+        self._title = heading("")
+        self._sentence = text("")
+        self._bar = Gtk.ProgressBar()
+        self._details = Gtk.ToggleButton(label=_("_Details…"), use_underline=True)
+        self._details.connect("toggled", lambda button: self._log_area.set_visible(button.get_active()))
+        self._again = Gtk.Button(label=_("Try _again"), use_underline=True)
+        self._again.connect("clicked", lambda *_a: self._begin(*self._choice))
+        self._stop = Gtk.Button(label=_("_Cancel"), use_underline=True)
+        self._stop.connect("clicked", lambda *_a: self._cancel())
+        buttons = Gtk.Box(spacing=6)
+        buttons.pack_start(self._details, False, False, 0)
+        buttons.pack_end(self._stop, False, False, 0)
+        buttons.pack_end(self._again, False, False, 0)
+        self._log = Gtk.TextView(editable=False, monospace=True, wrap_mode=Gtk.WrapMode.CHAR, left_margin=6)
+        self._log.get_accessible().set_name(_("Details"))
+        self._log_area = Gtk.ScrolledWindow(shadow_type=Gtk.ShadowType.IN, min_content_height=130)
+        self._log_area.add(self._log)
+        for widget in (self._title, self._sentence, self._bar, buttons):
+            page.pack_start(widget, False, False, 0)
+        page.pack_start(self._log_area, True, True, 0)
+        return page
+
+    def _begin(self, plan, invitation):
+        """Starts an installation; its thread ends with it."""
+        self._choice = (plan, invitation)
+        self._title.set_text(_("Getting the way to your server") if invitation else _("Setting up this computer"))
+        self._sentence.set_text("")
+        self._bar.set_fraction(0)
+        self._bar.set_visible(True)
+        self._again.hide()
+        self._log.get_buffer().set_text("")
+        self.set_visible_child_name("work")
+        try:
+            supplies = supplies_of(self._plug_in)
+        except Refusal as refusal:
+            self._failed(str(refusal))
+            return
+        self._running = running = self._install(
+            self._plug_in,
+            self._folder,
+            supplies,
+            plan,
+            invitation=invitation,
+            told=lambda progress: self._later(running, self._tell, progress),
+            logged=lambda line: self._later(running, self._add_line, line),
+        )
+        threading.Thread(target=self._work, args=(running,), daemon=True).start()
+
+    def _work(self, running):
+        try:
+            running.run()
+        except Cancelled:
+            return
+        except Refusal as refusal:
+            self._later(running, self._failed, str(refusal))
+        except Exception as error:  # a bug of ours must not look like a download that takes long
+            self._later(running, self._failed, _("That didn't work. Details… says more."))
+            self._later(running, self._add_line, repr(error))
+        else:
+            self._later(running, self._done)
+
+    def _later(self, running, action, *what):
+        """On GIMP's thread, unless the painter has gone on meanwhile."""
+        GLib.idle_add(lambda: action(*what) and False if running is self._running else False)
+
+    def _tell(self, progress):
+        self._sentence.set_text(progress.sentence)
+        self._bar.set_fraction(progress.fraction)
+
+    def _add_line(self, line):
+        buffer = self._log.get_buffer()
+        buffer.insert(buffer.get_end_iter(), line + "\n")
+        if buffer.get_line_count() > LINES_SHOWN:
+            buffer.delete(buffer.get_start_iter(), buffer.get_iter_at_line(buffer.get_line_count() - LINES_SHOWN))
+        self._log.scroll_to_iter(buffer.get_end_iter(), 0, False, 0, 0)
+
+    def _failed(self, sentence):
+        self._running = None
+        self._sentence.set_text(sentence)
+        self._bar.hide()
+        self._again.show()
+        self._again.grab_focus()
+
+    def _cancel(self):
+        """Back to the choices, at once; the programs end behind it."""
+        self.close()
+        self._show_choices()
+
+    def _done(self):
+        self._running = None
+        self._try_helper()
+
+    # A helper that somebody has to start, outside of a sandbox.
+
+    def _build_command(self):
+        page = column(10)
+        page.pack_start(heading(_("One thing more")), False, False, 0)
+        page.pack_start(
+            text(
+                _(
+                    "This GIMP comes from Flatpak and may start no other programs. Open a terminal, paste this line "
+                    "there and press Return. Once is enough on most computers."
+                )
+            ),
+            *(False, False, 0),
+        )
+        self._command = Gtk.Entry(editable=False, hexpand=True)
+        self._command.get_accessible().set_name(_("The line to paste"))
+        copy = Gtk.Button(label=_("C_opy"), use_underline=True)
+        copy.connect("clicked", lambda *_a: self._copy_command())
+        row = Gtk.Box(spacing=6)
+        row.pack_start(self._command, True, True, 0)
+        row.pack_start(copy, False, False, 0)
+        page.pack_start(row, False, False, 0)
+        go_on = Gtk.Button(label=_("_Go on"), use_underline=True, halign=Gtk.Align.START)
+        go_on.get_style_context().add_class("suggested-action")
+        go_on.connect("clicked", lambda *_a: self._try_helper())
+        page.pack_start(go_on, False, False, 0)
+        self._not_yet = text("", dim=True)
+        page.pack_start(self._not_yet, False, False, 0)
+        return page
+
+    def _try_helper(self):
+        """Ready, if there is a helper; else what to do about it."""
+        try:
+            helper = open_helper(self._plug_in)
+        except NobodyListens as nobody:
+            again = self.get_visible_child_name() == "command"
+            self._not_yet.set_text(_("Not there yet. Was the line pasted, and Return pressed?") if again else "")
+            self._command.set_text(nobody.command)
+            self.set_visible_child_name("command")
+        except Refusal as refusal:
+            self._failed(str(refusal))
+            self.set_visible_child_name("work")
+        else:
+            helper.hang_up()
+            helper.kill()
+            helper.wait(1.0)
+            helper.close()
+            self._ready()
+
+    def _copy_command(self):
+        clipboard = Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD)
+        clipboard.set_text(self._command.get_text(), -1)
+        # For afterwards: the clipboard would go with the dialog otherwise.
+        with contextlib.suppress(GLib.Error):
+            clipboard.store()
+
+
+def column(spacing):
+    """Widgets above each other."""
+    return Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=spacing)
+
+
+def heading(words):
+    """The one thing that a page is about."""
+    label = Gtk.Label(label=words, xalign=0)
+    attributes = Pango.AttrList()
+    attributes.insert(Pango.attr_scale_new(1.3))
+    attributes.insert(Pango.attr_weight_new(Pango.Weight.BOLD))
+    label.set_attributes(attributes)
+    return label
+
+
+def text(words, *, dim=False):
+    """Sentences that wrap, and can be read out and copied."""
+    label = Gtk.Label(label=words, xalign=0, yalign=0, wrap=True, max_width_chars=TEXT_CHARS)
+    if dim:
+        label.get_style_context().add_class("dim-label")
+    return label
+
+
+def framed(inside):
+    """A choice with a border around it."""
+    inside.set_border_width(12)
+    frame = Gtk.Frame()
+    frame.add(inside)
+    return frame
