@@ -10,7 +10,6 @@ PIP_TO_UV = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
-    "no-index": "UV_NO_INDEX",
     "trusted-host": "UV_INSECURE_HOST",
     "cert": "SSL_CERT_FILE",
     "proxy": "ALL_PROXY",
@@ -33,6 +32,8 @@ def pip_environment(environment):
 def uv_environment(environment, pip_config):
     """What uv runs with. `pip_config`: what `pip config list` prints. What is said to uv itself goes before it."""
     told = without_python(environment)
+    # As pip does: a company's own authority is known to the system only.
+    told.setdefault("UV_SYSTEM_CERTS", "1")
     options = pip_options(pip_config)
     for option, variable in PIP_TO_UV.items():
         words = options.get(option, "").split()
@@ -42,6 +43,12 @@ def uv_environment(environment, pip_config):
         # pip takes the best of all indexes; who configured several counts on it.
         told.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     return told
+
+
+def uv_options(pip_config):
+    """What uv has no variable for, as options of `uv pip install`."""
+    wants_none = pip_options(pip_config).get("no-index", "").lower() in ("1", "true", "yes", "on")
+    return ["--no-index"] if wants_none else []
 
 
 def without_python(environment):

@@ -27,7 +27,7 @@ from way_in.folder import (
     size_of,
     write_whole,
 )
-from way_in.index import pip_environment, uv_environment, without_python
+from way_in.index import pip_environment, uv_environment, uv_options, without_python
 from way_in.plan import CUDA, PROCESSOR, gigabytes
 from way_in.running import Failed, Runner
 from way_in.supplies import UV_PROGRAM, take_out_uv, wheel_platform
@@ -73,7 +73,7 @@ class Installation:
         # What is in a sandbox is not there outside of it, where the helper runs.
         self._managed = ["--managed-python"] if sandbox_mark.exists() else []
         self._runner = Runner(self._log)
-        self._environment = {}
+        self._environment, self._options = {}, []
         self._downloading = ""
         self._looked = 0.0
 
@@ -134,10 +134,11 @@ class Installation:
         pip = [sys.executable or "python3", str(self._supplies.pip / "pip")]
         environment = pip_environment(os.environ)
         # Not logged: an index may have a password.
-        config = self._runner.run([*pip, "config", "list"], environment, log=lambda _line: None)
+        config = "\n".join(self._runner.run([*pip, "config", "list"], environment, log=lambda _line: None))
+        self._options = uv_options(config)
         self._environment = {
             "UV_HTTP_RETRIES": "5",
-            **uv_environment(os.environ, "\n".join(config)),
+            **uv_environment(os.environ, config),
             "UV_CACHE_DIR": str(self._folder / "cache"),
             "UV_PYTHON_INSTALL_DIR": str(self._folder / "python"),
         }
@@ -163,7 +164,16 @@ class Installation:
     def _fill(self, uv):
         """What is locked, and our own wheel."""
         extra = f"[{self._plan.extra}]" if self._plan.extra else ""
-        command = [uv, "pip", "install", "--python", str(python_of(self._folder)), "--reinstall-package", "impasto"]
+        command = [
+            uv,
+            "pip",
+            "install",
+            *self._options,
+            "--python",
+            str(python_of(self._folder)),
+            "--reinstall-package",
+            "impasto",
+        ]
         command += ["--constraint", str(self._supplies.constraints)]
         command += [f"impasto{extra} @ {self._supplies.wheel.absolute().as_uri()}"]
         if self._plan.torch_backend:

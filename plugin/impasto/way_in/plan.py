@@ -71,6 +71,13 @@ def gigabytes(size):
     return _("{number} GB").format(number=number)
 
 
+def plan_sentence(plan):
+    """What a painter may expect of this computer."""
+    if plan in (PROCESSOR, PROCESSOR_ON_WINDOWS):
+        return _("Your pictures stay here. Without an NVIDIA graphics card a painting takes minutes.")
+    return _("Your pictures stay here. Your graphics card will do the work.")
+
+
 def space_sentence(plan, free_bytes):
     """What it takes and what there is, told before anything is downloaded."""
     return _("Needs about {needed} on your disk; {free} are free.").format(

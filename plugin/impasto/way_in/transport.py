@@ -21,7 +21,7 @@ from texts import Refusal, _
 COMMAND_FILE = "helper.json"
 SANDBOX_MARK = Path("/.flatpak-info")
 """In every sandbox of Flatpak, and nowhere else."""
-CONNECT_S = 5.0
+CONNECT_S = 0.25
 LOOK_S = 0.05
 
 
@@ -48,7 +48,7 @@ def helper_facts(plug_in):
     raise Refusal(_("Impasto is not set up yet."))
 
 
-def is_reachable(plug_in, sandbox_mark=SANDBOX_MARK):
+def is_set_up(plug_in, sandbox_mark=SANDBOX_MARK):
     """Whether a helper was ever set up here and is still there; in a sandbox, whether one was."""
     try:
         facts = helper_facts(plug_in)
@@ -69,6 +69,14 @@ def open_helper(plug_in, *, command=None, sandbox_mark=SANDBOX_MARK):
         listening = [*facts["command"], "--listen"]
         return SocketHelper(facts.get("socket") or "", facts.get("start") or shlex.join(listening))
     return PipedHelper(facts["command"])
+
+
+def check_listening(plug_in, sandbox_mark=SANDBOX_MARK):
+    """Raises NobodyListens in a sandbox that can't reach a helper; outside of one there is nothing to check."""
+    if sandbox_mark.exists():
+        helper = open_helper(plug_in, sandbox_mark=sandbox_mark)
+        helper.kill()
+        helper.close()
 
 
 class PipedHelper:

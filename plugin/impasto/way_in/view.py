@@ -9,11 +9,11 @@ import threading
 from gi.repository import Gdk, GLib, Gtk, Pango
 from texts import Cancelled, Refusal, _
 
-from way_in.folder import data_folder, free_bytes
+from way_in.folder import data_folder, free_bytes, remove
 from way_in.installing import Installation
-from way_in.plan import LIGHT, plan_here, space_sentence
+from way_in.plan import LIGHT, plan_here, plan_sentence, space_sentence
 from way_in.supplies import supplies_of
-from way_in.transport import NobodyListens, is_reachable, open_helper
+from way_in.transport import NobodyListens, check_listening, is_set_up
 
 TEXT_CHARS = 62
 LINES_SHOWN = 2000
@@ -30,15 +30,20 @@ class WayInView(Gtk.Stack):
         self._install = install
         self._running = None
         self._choice = (None, "")
-        self._plan = plan_here()
+        self._plan = None
         self.add_named(self._build_choices(), "choices")
         self.add_named(self._build_work(), "work")
         self.add_named(self._build_command(), "command")
         self.show_all()
-        self._log_area.hide()
+        for widget in (self._log_area, self._again, self._remove):
+            # These come and go; whoever shows the dialog's widgets all at once doesn't mean them.
+            widget.set_no_show_all(True)
+            widget.hide()
         self._show_choices()
-        if is_reachable(plug_in):
-            # In a sandbox, where one was set up and doesn't listen.
+        # A driver may take its time to say what it drives.
+        threading.Thread(target=lambda: GLib.idle_add(self._planned, plan_here()), daemon=True).start()
+        if is_set_up(plug_in):
+            # Only in a sandbox is that not all.
             self._try_helper()
 
     def close(self):
@@ -51,14 +56,17 @@ class WayInView(Gtk.Stack):
 
     def _build_choices(self):
         page = column(14)
-        page.pack_start(heading(_("Where shall Impasto paint?")), False, False, 0)
-        self._here = Gtk.Button(label=_("_Set up this computer"), use_underline=True, halign=Gtk.Align.START)
+        page.pack_start(heading(_("Where should Impasto paint?")), False, False, 0)
+        self._here = Gtk.Button(
+            label=_("_Set up this computer"), use_underline=True, halign=Gtk.Align.START, sensitive=False
+        )
         self._here.get_style_context().add_class("suggested-action")
         self._here.connect("clicked", lambda *_a: self._begin(self._plan, ""))
         self._space = text("", dim=True)
         here = column(6)
         here.add(self._here)
-        here.add(text(_("Your pictures stay here. Good with a graphics card; slower, and just as fine, without one.")))
+        self._speed = text("")
+        here.add(self._speed)
         here.add(self._space)
         page.pack_start(framed(here), False, False, 0)
         self._invitation = Gtk.Entry(placeholder_text="impasto://…", hexpand=True, activates_default=False)
@@ -76,13 +84,30 @@ class WayInView(Gtk.Stack):
         self._light_space = text("", dim=True)
         there.add(self._light_space)
         page.pack_start(framed(there), False, False, 0)
+        self._remove = Gtk.Button(label=_("_Remove what was installed"), use_underline=True, halign=Gtk.Align.START)
+        self._remove.set_relief(Gtk.ReliefStyle.NONE)
+        self._remove.connect("clicked", lambda *_a: self._begin_removal())
+        page.pack_end(self._remove, False, False, 0)
         return page
 
+    def _planned(self, plan):
+        self._plan = plan
+        self._speed.set_text(plan_sentence(plan))
+        self._here.set_sensitive(True)
+        if self.get_visible_child_name() == "choices" and not self._pasted():
+            self._here.grab_focus()
+        self._show_space()
+        return GLib.SOURCE_REMOVE
+
     def _show_choices(self):
-        free = free_bytes(self._folder)
-        self._space.set_text(space_sentence(self._plan, free))
-        self._light_space.set_text(space_sentence(LIGHT, free))
+        self._show_space()
+        self._remove.set_visible(self._folder.exists())
         self.set_visible_child_name("choices")
+
+    def _show_space(self):
+        free = free_bytes(self._folder)
+        self._space.set_text(space_sentence(self._plan, free) if self._plan else "")
+        self._light_space.set_text(space_sentence(LIGHT, free))
 
     def _pasted(self):
         return self._invitation.get_text().strip()
@@ -153,8 +178,14 @@ class WayInView(Gtk.Stack):
             self._later(running, self._done)
 
     def _later(self, running, action, *what):
-        """On GIMP's thread, unless the painter has gone on meanwhile."""
-        GLib.idle_add(lambda: action(*what) and False if running is self._running else False)
+        """On GIMP's thread; never, if the painter has gone on meanwhile."""
+
+        def act():
+            if running is self._running:
+                action(*what)
+            return GLib.SOURCE_REMOVE
+
+        GLib.idle_add(act)
 
     def _tell(self, progress):
         self._sentence.set_text(progress.sentence)
@@ -179,6 +210,26 @@ class WayInView(Gtk.Stack):
         self.close()
         self._show_choices()
 
+    def _begin_removal(self):
+        """Gigabytes go away in seconds; the window stays alive meanwhile."""
+        self._remove.set_sensitive(False)
+        threading.Thread(target=self._remove_all, daemon=True).start()
+
+    def _remove_all(self):
+        sentence = ""
+        try:
+            remove(self._plug_in, self._folder)
+        except Refusal as refusal:
+            sentence = str(refusal)
+        GLib.idle_add(self._removed, sentence)
+
+    def _removed(self, sentence):
+        self._remove.set_sensitive(True)
+        self._show_choices()
+        if sentence:
+            self._space.set_text(sentence)
+        return GLib.SOURCE_REMOVE
+
     def _done(self):
         self._running = None
         self._try_helper()
@@ -187,25 +238,25 @@ class WayInView(Gtk.Stack):
 
     def _build_command(self):
         page = column(10)
-        page.pack_start(heading(_("One thing more")), False, False, 0)
+        page.pack_start(heading(_("One more thing")), False, False, 0)
         page.pack_start(
             text(
                 _(
                     "This GIMP comes from Flatpak and may start no other programs. Open a terminal, paste this line "
-                    "there and press Return. Once is enough on most computers."
+                    "there and press Return. On most computers, once is enough."
                 )
             ),
             *(False, False, 0),
         )
         self._command = Gtk.Entry(editable=False, hexpand=True)
         self._command.get_accessible().set_name(_("The line to paste"))
-        copy = Gtk.Button(label=_("C_opy"), use_underline=True)
+        copy = Gtk.Button(label=_("Cop_y"), use_underline=True)
         copy.connect("clicked", lambda *_a: self._copy_command())
         row = Gtk.Box(spacing=6)
         row.pack_start(self._command, True, True, 0)
         row.pack_start(copy, False, False, 0)
         page.pack_start(row, False, False, 0)
-        go_on = Gtk.Button(label=_("_Go on"), use_underline=True, halign=Gtk.Align.START)
+        go_on = Gtk.Button(label=_("C_ontinue"), use_underline=True, halign=Gtk.Align.START)
         go_on.get_style_context().add_class("suggested-action")
         go_on.connect("clicked", lambda *_a: self._try_helper())
         page.pack_start(go_on, False, False, 0)
@@ -216,20 +267,13 @@ class WayInView(Gtk.Stack):
     def _try_helper(self):
         """Ready, if there is a helper; else what to do about it."""
         try:
-            helper = open_helper(self._plug_in)
+            check_listening(self._plug_in)
         except NobodyListens as nobody:
             again = self.get_visible_child_name() == "command"
             self._not_yet.set_text(_("Not there yet. Was the line pasted, and Return pressed?") if again else "")
             self._command.set_text(nobody.command)
             self.set_visible_child_name("command")
-        except Refusal as refusal:
-            self._failed(str(refusal))
-            self.set_visible_child_name("work")
         else:
-            helper.hang_up()
-            helper.kill()
-            helper.wait(1.0)
-            helper.close()
             self._ready()
 
     def _copy_command(self):
