@@ -21,6 +21,7 @@ TOOLS = {
     "openbox": "openbox",
     "xdotool": "xdotool",
     "import": "imagemagick",
+    "bwrap": "bubblewrap",
 }
 """Programs that are needed, and the Debian packages they are in."""
 NOT_UNPACKED = ("doc", "man", "locale", "help")

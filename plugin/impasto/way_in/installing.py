@@ -83,8 +83,6 @@ class Installation:
 
     def run(self):
         """Installs what isn't there, tries it, and writes `helper.json`. Raises Refusal, Cancelled."""
-        if self._invitation and not re.fullmatch(INVITATION, self._invitation):
-            raise Refusal(_("This is no whole invitation. It begins with impasto:// and has no spaces."))
         try:
             with locked(self._folder, self._runner.pause) as lock:
                 self._runner.keep_open = () if os.name == "nt" else (lock,)
@@ -238,6 +236,12 @@ class Installation:
         with contextlib.suppress(OSError), (self._folder / "setup.log").open("a", encoding="utf-8") as log:
             log.write(line + "\n")
         self._logged(line)
+
+
+def check_invitation(pasted):
+    """Raises Refusal for what can't be one, before anything is downloaded for it."""
+    if not re.fullmatch(INVITATION, pasted):
+        raise Refusal(_("This isn't a whole invitation. It begins with impasto:// and has no spaces in it."))
 
 
 def failure_sentence(lines):

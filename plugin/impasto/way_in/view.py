@@ -10,7 +10,7 @@ from gi.repository import Gdk, GLib, Gtk, Pango
 from texts import Cancelled, Refusal, _
 
 from way_in.folder import data_folder, free_bytes, remove
-from way_in.installing import Installation
+from way_in.installing import Installation, check_invitation
 from way_in.plan import LIGHT, plan_here, plan_sentence, space_sentence
 from way_in.supplies import supplies_of
 from way_in.transport import NobodyListens, check_listening, is_set_up
@@ -74,7 +74,7 @@ class WayInView(Gtk.Stack):
         self._there = Gtk.Button(label=_("_Use this server"), use_underline=True, sensitive=False)
         self._invitation.connect("changed", lambda *_a: self._there.set_sensitive(bool(self._pasted())))
         self._invitation.connect("activate", lambda *_a: self._there.clicked())
-        self._there.connect("clicked", lambda *_a: self._begin(LIGHT, self._pasted()))
+        self._there.connect("clicked", lambda *_a: self._use_server())
         row = Gtk.Box(spacing=6)
         row.pack_start(self._invitation, True, True, 0)
         row.pack_start(self._there, False, False, 0)
@@ -109,6 +109,14 @@ class WayInView(Gtk.Stack):
         self._space.set_text(space_sentence(self._plan, free) if self._plan else "")
         self._light_space.set_text(space_sentence(LIGHT, free))
 
+    def _use_server(self):
+        try:
+            check_invitation(self._pasted())
+        except Refusal as refusal:
+            self._light_space.set_text(str(refusal))
+        else:
+            self._begin(LIGHT, self._pasted())
+
     def _pasted(self):
         return self._invitation.get_text().strip()
 
@@ -141,10 +149,11 @@ class WayInView(Gtk.Stack):
     def _begin(self, plan, invitation):
         """Starts an installation; its thread ends with it."""
         self._choice = (plan, invitation)
-        self._title.set_text(_("Getting the way to your server") if invitation else _("Setting up this computer"))
+        self._title.set_text(_("Connecting to your server") if invitation else _("Setting up this computer"))
         self._sentence.set_text("")
         self._bar.set_fraction(0)
-        self._bar.set_visible(True)
+        self._bar.set_opacity(1)
+        self._stop.set_label(_("_Cancel"))
         self._again.hide()
         self._log.get_buffer().set_text("")
         self.set_visible_child_name("work")
@@ -201,7 +210,9 @@ class WayInView(Gtk.Stack):
     def _failed(self, sentence):
         self._running = None
         self._sentence.set_text(sentence)
-        self._bar.hide()
+        # Not hidden: the buttons would move.
+        self._bar.set_opacity(0)
+        self._stop.set_label(_("_Back"))
         self._again.show()
         self._again.grab_focus()
 
