@@ -1,5 +1,7 @@
-"""In a sandbox as Flathub's GIMP has it, with the real GIMP's own Python: the profile and the network are shared, programs
-outside can't be started, and the helper is reached all the same."""
+"""In a sandbox as Flathub's GIMP has it, with the real GIMP's own Python: the helper outside is reached by its socket.
+
+The profile and the network are shared; programs outside can't be started.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ def outside(home: Path) -> dict[str, str]:
     return {**plain, "HOME": str(home)}
 
 
-def in_sandbox(gimp: GimpRoot, home: Path, *command: str, flatpak: bool = True) -> dict[str, Any]:
+def in_sandbox(gimp: GimpRoot, home: Path, *command: str) -> dict[str, Any]:
     """Runs a command with the permissions of org.gimp.GIMP: --filesystem=xdg-config/GIMP:create, --share=network."""
     info = home / "flatpak-info"
     info.write_text("[Application]\nname=org.gimp.GIMP\n")
@@ -51,9 +53,7 @@ def in_sandbox(gimp: GimpRoot, home: Path, *command: str, flatpak: bool = True) 
     words += ["--ro-bind", str(gimp.path), "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108
     words += ["--bind", f"{home}/.config/GIMP", f"{home}/.config/GIMP", "--setenv", "HOME", str(home)]
     words += ["--setenv", "XDG_CONFIG_HOME", f"{home}/.var/app/org.gimp.GIMP/config", "--setenv", "PATH", "/usr/bin"]
-    words += ["--setenv", "LANG", "C.UTF-8"]
-    if flatpak:
-        words += ["--ro-bind", str(info), "/.flatpak-info"]
+    words += ["--setenv", "LANG", "C.UTF-8", "--ro-bind", str(info), "/.flatpak-info"]
     done = subprocess.run([*words, *command], capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     answers: dict[str, Any] = json.loads(done.stdout)

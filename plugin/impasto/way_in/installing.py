@@ -40,8 +40,9 @@ PAUSES_S = (3.0, 10.0, 30.0)
 LOOK_AT_DISK_S = 2.0
 HELLO = '{"id":1,"ask":"hello"}\n'
 INVITATION = r"impasto://[^\s@]+@\S+:\d{1,5}\S*"
-DOWNLOADING = r"\s*Downloading (?P<name>\S+) \((?P<size>[\d.]+[KMG]iB)\)"
-"""As uv says it; pip's own sizes are in other units."""
+DOWNLOADING = r"\s*Downloading (?P<name>\S+) \([\d.]+[KMG]iB\)"
+"""As uv says it; pip's sizes are in other units."""
+DOWNLOADED = r"\s*Downloaded (?P<name>\S+)"
 HOPELESS = ("No space left", "Permission denied")
 UNREACHABLE = ("fetch", "download", "connect", "timed out", "Could not find a version", "invalid package format", "SSL")
 """Among what pip and uv say of a download that broke off."""
@@ -74,7 +75,7 @@ class Installation:
         self._managed = ["--managed-python"] if sandbox_mark.exists() else []
         self._runner = Runner(self._log)
         self._environment, self._options = {}, []
-        self._downloading = ""
+        self._arriving = []
         self._looked = 0.0
 
     def cancel(self):
@@ -204,7 +205,9 @@ class Installation:
         """Without a terminal uv doesn't say how far it is; the disk does."""
         if time.monotonic() - self._looked > LOOK_AT_DISK_S:
             part = min(1.0, size_of(self._folder / "cache") / self._plan.needs_bytes)
-            named = _("Downloading {name}").format(name=self._downloading) if self._downloading else _("Downloading")
+            # What began first and isn't there yet is what takes long.
+            names = self._arriving[:1]
+            named = _("Downloading {name}").format(name=names[0]) if names else _("Downloading")
             self._tell(named, 0.1 + 0.8 * part)
             self._looked = time.monotonic()
 
@@ -232,7 +235,9 @@ class Installation:
 
     def _log(self, line):
         if downloading := re.match(DOWNLOADING, line):
-            self._downloading = f"{downloading['name']} ({downloading['size']})"
+            self._arriving.append(downloading["name"])
+        elif (downloaded := re.match(DOWNLOADED, line)) and downloaded["name"] in self._arriving:
+            self._arriving.remove(downloaded["name"])
         with contextlib.suppress(OSError), (self._folder / "setup.log").open("a", encoding="utf-8") as log:
             log.write(line + "\n")
         self._logged(line)

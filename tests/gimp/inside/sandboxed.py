@@ -35,17 +35,8 @@ def talk(helper):
         pixels = bytes(range(256)) * (WIDTH * HEIGHT * 3 // 256)
         content = {"width": WIDTH, "height": HEIGHT, "channels": 3}
         chosen = {"style": {"gallery": "wave-woodcut"}, "recipe": "draft", "size_px": 64, "steps": 4, "depth": 8}
-        ask(
-            {
-                "id": 2,
-                "ask": "paint",
-                "server": server,
-                "content": content,
-                **chosen,
-                "parts": [["content", len(pixels)]],
-            },
-            pixels,
-        )
+        order = {"id": 2, "ask": "paint", "server": server, "content": content, **chosen}
+        ask({**order, "parts": [["content", len(pixels)]]}, pixels)
         while True:
             head, parts = read()
             if head["event"] in ("done", "failed"):
