@@ -138,6 +138,15 @@ def test_from_the_archive_to_a_helper_that_answers(painter: Painter) -> None:
     assert "Downloading" not in said
 
 
+def test_what_was_whole_and_answers_no_more_is_mended(painter: Painter, index: SmallIndex) -> None:
+    assert painter.set_up(**index.environment)[0] == 0
+    (package,) = painter.folder.glob("venv/lib/*/site-packages/click/__init__.py")
+    package.unlink()
+    code, said = painter.set_up(**index.environment)
+    assert code == 0, said
+    assert painter.hello()["event"] == "hello"
+
+
 def test_a_broken_download_is_taken_up_again(painter: Painter, index: SmallIndex) -> None:
     index.cut = {"uv": 1, "grpcio": 1}
     code, said = painter.set_up(**index.environment)

@@ -125,6 +125,59 @@ def test_too_little_room_is_said_before_anything_is_downloaded(tmp_path: Path) -
     assert not [line for line in lines if line.startswith("$")]
 
 
+UV = """\
+#!/bin/sh
+case "$*" in
+*--torch-backend*) echo 'error: Failed to fetch'; exit 1 ;;
+*--dry-run*) exit DRY ;;
+venv*) mkdir -p "$5/bin" && touch "$5/bin/python" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_download_much_larger_than_was_told_is_asked_for_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    """uv is played by a script: the one index answers, or doesn't, and the one for a processor's torch never does."""
+    from texts import Refusal
+    from way_in import installing, plan
+    from way_in.supplies import Supplies
+
+    pip = tmp_path / "pip-1.whl/pip"
+    pip.parent.mkdir()
+    for file in (tmp_path / "impasto.whl", pip, tmp_path / "constraints.txt"):
+        file.touch()
+    uv = tmp_path / "f/uv/uv"
+    uv.parent.mkdir(parents=True)
+    uv.write_text(UV.replace("DRY", "0" if answers else "1"))
+    uv.chmod(0o755)
+    monkeypatch.setattr(installing, "PAUSES_S", (0.1,))
+    supplies = Supplies(tmp_path / "impasto.whl", pip.parent, tmp_path / "constraints.txt")
+    one = installing.Installation(tmp_path, tmp_path / "f", supplies, plan.PROCESSOR, told=str, logged=str)
+    with pytest.raises(Refusal) as caught:
+        one.run()
+    if answers:
+        assert isinstance(caught.value, installing.LargerOnly)
+        assert caught.value.plan is plan.CUDA
+        assert str(caught.value).startswith("The small download can't be reached from here. The large one needs 7 GB; ")
+    else:
+        assert str(caught.value).startswith("That didn't work.")
+
+
+@pytest.mark.parametrize(
+    ("system", "environment", "brings"),
+    [("linux", {}, False), ("linux", {"APPIMAGE": "/x"}, True), ("win32", {}, True), ("darwin", {}, True)],
+)
+def test_a_python_that_goes_away_with_gimp_is_not_built_on(
+    tmp_path: Path, system: str, environment: dict[str, str], brings: bool
+) -> None:
+    from way_in.plan import brings_python
+
+    assert brings_python(tmp_path / "no mark", system, environment) == brings
+    assert brings_python(tmp_path, system, environment)
+
+
 def test_two_windows_dont_set_up_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from texts import Refusal
     from way_in import folder

@@ -28,7 +28,7 @@ from way_in.folder import (
     write_whole,
 )
 from way_in.index import pip_environment, uv_environment, uv_options, without_python
-from way_in.plan import CUDA, PROCESSOR, gigabytes
+from way_in.plan import CUDA, brings_python, gigabytes
 from way_in.running import Failed, Runner
 from way_in.supplies import UV_PROGRAM, take_out_uv, wheel_platform
 from way_in.transport import COMMAND_FILE, SANDBOX_MARK
@@ -57,6 +57,19 @@ class Progress:
     """0 to 1 of the whole."""
 
 
+class LargerOnly(Refusal):
+    """What was wanted can't be had from here, something larger can: `plan`, if the painter wants that."""
+
+    def __init__(self, plan, free):
+        super().__init__(
+            _(
+                "The small download can't be reached from here. The large one needs {needed}; {free} are free. "
+                "Try again to take that."
+            ).format(needed=gigabytes(plan.needs_bytes), free=gigabytes(free))
+        )
+        self.plan = plan
+
+
 class Installation:
     """One attempt. `told` hears each Progress, `logged` each line, both in the thread that calls `run`.
 
@@ -71,8 +84,7 @@ class Installation:
         self._told = told
         self._logged = logged
         self._invitation = invitation.strip()
-        # What is in a sandbox is not there outside of it, where the helper runs.
-        self._managed = ["--managed-python"] if sandbox_mark.exists() else []
+        self._managed = ["--managed-python"] if brings_python(sandbox_mark) else []
         self._runner = Runner(self._log)
         self._environment, self._options = {}, []
         self._arriving = []
@@ -102,14 +114,15 @@ class Installation:
         before, noted = found(self._folder, self._supplies.digest), read_marker(self._folder)
         paints = bool(self._plan.extra or noted.get("paints"))
         self._log(f"Found: {before.name.lower()}. Wanted: {self._plan.name}.")
-        if before is not Found.WHOLE or paints != noted.get("paints"):
-            (self._folder / MARKER).unlink(missing_ok=True)
+        is_whole = before is Found.WHOLE and self._answers()
+        if not is_whole or paints != noted.get("paints"):
             self._check_room()
+            (self._folder / MARKER).unlink(missing_ok=True)
             uv = self._get_uv()
-            if before in (Found.HALF, Found.NOTHING):
+            if not is_whole and before is not Found.OLDER:
                 self._make_environment(uv)
             self._fill(uv)
-        self._try_helper()
+            self._try_helper()
         write_whole(self._plug_in / COMMAND_FILE, helper_facts_for(self._plug_in, self._folder))
         write_whole(self._folder / MARKER, {"paints": paints, "digest": self._supplies.digest})
         # It was for resuming. On most disks the environment's files are links to it, and take no room twice.
@@ -176,16 +189,21 @@ class Installation:
         command += ["--constraint", str(self._supplies.constraints)]
         command += [f"impasto{extra} @ {self._supplies.wheel.absolute().as_uri()}"]
         if self._plan.torch_backend:
+            special = [*command, "--torch-backend", self._plan.torch_backend]
             try:
-                special = [*command, "--torch-backend", self._plan.torch_backend]
-                self._runner.run(special, self._environment, meanwhile=self._look_at_disk)
-                return
+                self._run(special, self._environment, meanwhile=self._look_at_disk)
             except Failed:
-                self._log("That build of torch can't be had from here. The index's own is taken.")
-            if self._plan is PROCESSOR:
-                # The index's own has everything for GPUs with it.
-                self._plan = CUDA
-                self._check_room()
+                self._do_without_that_build(command)
+        else:
+            self._run(command, self._environment, meanwhile=self._look_at_disk)
+
+    def _do_without_that_build(self, command):
+        """Builds of torch for one kind of device are kept elsewhere, and not every network gets there."""
+        if self._plan.needs_bytes < CUDA.needs_bytes:
+            # If nothing answers at all, that is what is wrong.
+            self._runner.run([*command, "--dry-run"], self._environment)
+            raise LargerOnly(CUDA, free_bytes(self._folder))
+        self._log("That build of torch can't be had from here. The index's own is taken.")
         self._run(command, self._environment, meanwhile=self._look_at_disk)
 
     def _run(self, command, environment, *, meanwhile=lambda: None):
@@ -210,6 +228,13 @@ class Installation:
             named = _("Downloading {name}").format(name=names[0]) if names else _("Downloading")
             self._tell(named, 0.1 + 0.8 * part)
             self._looked = time.monotonic()
+
+    def _answers(self):
+        try:
+            self._try_helper()
+        except (Failed, OSError):
+            return False
+        return True
 
     def _try_helper(self):
         """Nothing is ready before it has answered."""

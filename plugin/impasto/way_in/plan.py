@@ -1,5 +1,6 @@
 """What can be installed, and which of it this computer has use for: how much room it takes, which build of torch."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,9 @@ GIGABYTE = 1_000_000_000
 ASK_GPU_S = 10.0
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 """Seen in sandboxes, too, where there is no nvidia-smi."""
+
+PACKED = ("APPIMAGE", "SNAP")
+"""Variables of a GIMP that has its Python with it."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,11 @@ def has_nvidia_gpu():
     except (OSError, subprocess.TimeoutExpired):
         return False
     return asked.returncode == 0 and b"GPU" in asked.stdout
+
+
+def brings_python(sandbox_mark, system=sys.platform, environment=os.environ):
+    """Whether the environment gets a Python of its own, as the one that is found goes away with GIMP or its sandbox."""
+    return system != "linux" or sandbox_mark.exists() or any(name in environment for name in PACKED)
 
 
 def gigabytes(size):

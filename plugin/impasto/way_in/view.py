@@ -10,7 +10,7 @@ from gi.repository import Gdk, GLib, Gtk, Pango
 from texts import Cancelled, Refusal, _
 
 from way_in.folder import data_folder, free_bytes, remove
-from way_in.installing import Installation, check_invitation
+from way_in.installing import Installation, LargerOnly, check_invitation
 from way_in.plan import LIGHT, plan_here, plan_sentence, space_sentence
 from way_in.supplies import supplies_of
 from way_in.transport import NobodyListens, check_listening, is_set_up
@@ -43,8 +43,10 @@ class WayInView(Gtk.Stack):
         # A driver may take its time to say what it drives.
         threading.Thread(target=lambda: GLib.idle_add(self._planned, plan_here()), daemon=True).start()
         if is_set_up(plug_in):
-            # Only in a sandbox is that not all.
-            self._try_helper()
+            try:
+                check_listening(plug_in)
+            except NobodyListens as nobody:
+                self._show_command(nobody, "")
 
     def close(self):
         """Ends what is being installed; what was downloaded is kept."""
@@ -178,6 +180,9 @@ class WayInView(Gtk.Stack):
             running.run()
         except Cancelled:
             return
+        except LargerOnly as larger:
+            self._choice = (larger.plan, self._choice[1])
+            self._later(running, self._failed, str(larger))
         except Refusal as refusal:
             self._later(running, self._failed, str(refusal))
         except Exception as error:  # a bug of ours must not look like a download that takes long
@@ -269,23 +274,26 @@ class WayInView(Gtk.Stack):
         page.pack_start(row, False, False, 0)
         go_on = Gtk.Button(label=_("C_ontinue"), use_underline=True, halign=Gtk.Align.START)
         go_on.get_style_context().add_class("suggested-action")
-        go_on.connect("clicked", lambda *_a: self._try_helper())
+        not_yet = _("Not there yet. Was the line pasted, and Return pressed?")
+        go_on.connect("clicked", lambda *_a: self._try_helper(not_yet))
         page.pack_start(go_on, False, False, 0)
         self._not_yet = text("", dim=True)
         page.pack_start(self._not_yet, False, False, 0)
         return page
 
-    def _try_helper(self):
+    def _try_helper(self, not_yet=""):
         """Ready, if there is a helper; else what to do about it."""
         try:
             check_listening(self._plug_in)
         except NobodyListens as nobody:
-            again = self.get_visible_child_name() == "command"
-            self._not_yet.set_text(_("Not there yet. Was the line pasted, and Return pressed?") if again else "")
-            self._command.set_text(nobody.command)
-            self.set_visible_child_name("command")
+            self._show_command(nobody, not_yet)
         else:
             self._ready()
+
+    def _show_command(self, nobody, not_yet):
+        self._not_yet.set_text(not_yet)
+        self._command.set_text(nobody.command)
+        self.set_visible_child_name("command")
 
     def _copy_command(self):
         clipboard = Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD)
