@@ -16,17 +16,21 @@ from impasto._gimp import _unit
 from impasto._gimp._doctor import check_listening
 from impasto._gimp._plug_in import install_into
 from impasto._gimp._profiles import find_profiles
-from tests.client.test_listening_helper import listener
+from impasto._helper._listening import reachable
+from tests.client.test_listening_helper import listener, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd and Flatpak are Linux's")
 
 
 def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("IMPASTO_", "XDG_"))}
     command = [sys.executable, "-m", "impasto", *words]
-    return subprocess.run(
-        command, env={**environment, "HOME": str(home)}, capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run(command, env=environment(home), capture_output=True, text=True, timeout=60, check=False)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Of somebody whose systemd, if there is one here, is not the one of whoever runs the tests."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("IMPASTO_", "XDG_"))}
+    return {**plain, "HOME": str(home), "XDG_RUNTIME_DIR": str(home), "DBUS_SESSION_BUS_ADDRESS": ""}
 
 
 @pytest.fixture
@@ -75,10 +79,23 @@ def test_systemd_finds_nothing_wrong_with_the_unit(home: Path) -> None:
         pytest.skip("no systemd-analyze here")
     path = _unit.unit_path(home, {})
     _unit.write_unit(home / "s.sock", path)
+    assert f'"--socket" "{home}/s.sock"' in path.read_text()
     command = ["systemd-analyze", "verify", "--user", str(path)]
     done = subprocess.run(command, env={**os.environ, "XDG_RUNTIME_DIR": str(home)}, capture_output=True, text=True)
     complaints = [line for line in (done.stdout + done.stderr).splitlines() if "impasto" in line]
     assert complaints == []
+
+
+def test_listening_works_where_systemd_cant_be_told(home: Path) -> None:
+    path = home / "s" / "helper.sock"
+    command = [sys.executable, "-m", "impasto", "gimp", "listen", "--socket", str(path)]
+    with subprocess.Popen(command, env=environment(home), stdout=subprocess.PIPE, text=True) as process:
+        wait_for(path.exists)
+        assert reachable(path, 20)
+        process.terminate()
+        assert process.stdout
+        assert f"A helper listens at {path} as long as this runs." in process.stdout.read()
+    assert process.returncode == 0
 
 
 def test_odd_folders_come_through_the_units_quoting() -> None:

@@ -182,7 +182,7 @@ def test_killed_half_way_it_is_mended_by_the_next_run(painter: Painter, index: S
     assert "Found: half." in (painter.folder / "setup.log").read_text()
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.9, 1.5, 2.1, 2.7])
+@pytest.mark.parametrize("seconds", [0.4, 1.4, 2.4])
 def test_killed_at_any_time_it_is_mended(painter: Painter, index: SmallIndex, seconds: float) -> None:
     with painter.start(**index.environment) as process:
         time.sleep(seconds)
