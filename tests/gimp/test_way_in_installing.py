@@ -216,4 +216,4 @@ def test_an_invitation_is_kept_and_nobody_else_gets_to_see_it(painter: Painter, 
     assert token in (painter.home / ".config/impasto/invitations").read_text()
     code, said = painter.set_up("light", invitation, **index.environment)
     assert code == 1
-    assert said.splitlines()[-1].startswith("The server didn't let us in. ")
+    assert said.splitlines()[-1].startswith("This server can't be used. ")

@@ -127,12 +127,12 @@ def test_from_the_archive_to_ready_in_one_click(
         ServerProcess(gimp.path / "t/house", "--tls") as server,
         window(gimp, display, screenshots, **index.environment) as painter,
     ):
-        first = painter.until(lambda state: "_Set up this computer" in state["buttons"])
+        first = painter.until(lambda state: "Set _up this computer" in state["buttons"])
         assert any("Needs about" in text and "are free" in text for text in first["texts"])
-        assert "_Use this server" not in first["buttons"]
+        assert "Use this ser_ver" not in first["buttons"]
         painter.screenshot("way-in")
         painter.do(paste=server.invite("anna"))
-        painter.do(press="_Use this server")
+        painter.do(press="Use this ser_ver")
         painter.until(lambda _: "grpcio" in index.asked)
         working = painter.do(press="_Details…")
         assert working["page"] == "work"
@@ -154,16 +154,16 @@ def test_cancel_is_at_once_and_ends_the_programs(
     index.hold["grpcio"] = threading.Event()
     with window(gimp, display, screenshots, **index.environment) as painter:
         painter.do(paste="impasto://token@127.0.0.1:1")
-        painter.do(press="_Use this server")
+        painter.do(press="Use this ser_ver")
         painter.until(lambda _: "grpcio" in index.asked)
         assert gimp.processes("uv pip install")
         started = time.monotonic()
-        state = painter.do(press="_Cancel")
+        state = painter.do(press="Ca_ncel")
         assert state["page"] == "choices"
         assert time.monotonic() - started < 5  # 0.3 s, on a machine with nothing else to do
         wait_for(lambda: not gimp.processes("uv pip install"))
-        assert "_Remove what was installed" in painter.do()["buttons"]
-        painter.do(press="_Remove what was installed")
+        assert "Re_move what was installed" in painter.do()["buttons"]
+        painter.do(press="Re_move what was installed")
         wait_for(lambda: not (gimp.path / FOLDER.lstrip("/")).exists())
         index.hold.pop("grpcio").set()
 
@@ -175,16 +175,16 @@ def test_what_fails_is_said_in_one_sentence_and_can_be_tried_again(
     index.cut["uv"] = 99
     with window(gimp, display, screenshots, **index.environment) as painter:
         painter.do(paste="what somebody said")
-        state = painter.do(press="_Use this server")
+        state = painter.do(press="Use this ser_ver")
         assert state["page"] == "choices"
         assert "This isn't a whole invitation. It begins with impasto:// and has no spaces in it." in state["texts"]
         painter.do(paste="impasto://token@127.0.0.1:1")
-        painter.do(press="_Use this server")
+        painter.do(press="Use this ser_ver")
         painter.until(lambda _: "uv" in index.asked)
         shutil.rmtree(unpacked / "wheels")
         index.cut.clear()
-        painter.do(press="_Cancel")
-        painter.do(press="_Use this server")
+        painter.do(press="Ca_ncel")
+        painter.do(press="Use this ser_ver")
         state = painter.until(lambda state: "Try _again" in state["buttons"])
         sentence = "This copy of the plug-in can't set itself up. Unpack Impasto's archive for GIMP again."
         assert sentence in state["texts"]

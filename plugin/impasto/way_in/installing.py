@@ -135,7 +135,7 @@ class Installation:
         free = free_bytes(self._folder)
         if free + size_of(self._folder) < self._plan.needs_bytes:
             raise Refusal(
-                _("There is too little room on your disk: {needed} are needed, {free} are free.").format(
+                _("Your disk has too little room: {needed} are needed, {free} are free.").format(
                     needed=gigabytes(self._plan.needs_bytes), free=gigabytes(free)
                 )
             )
@@ -238,7 +238,7 @@ class Installation:
 
     def _try_helper(self):
         """Nothing is ready before it has answered."""
-        self._tell(_("Trying it"), 0.93)
+        self._tell(_("Checking that it works"), 0.93)
         command = helper_facts_for(self._plug_in, self._folder)["command"]
         lines = self._runner.run(command, without_python(os.environ), text=HELLO)
         if not any('"hello"' in line for line in lines):
@@ -253,7 +253,7 @@ class Installation:
             self._runner.run(command, without_python(os.environ), text=self._invitation)
         except Failed as error:
             reason = str(error).removeprefix("impasto: ")
-            raise Refusal(_("The server didn't let us in. {reason}").format(reason=reason)) from None
+            raise Refusal(_("This server can't be used. {reason}").format(reason=reason)) from None
 
     def _tell(self, sentence, fraction):
         self._told(Progress(sentence, fraction))
@@ -281,4 +281,6 @@ def failure_sentence(lines):
         return _("Your disk is full. Make room, then try again: what was downloaded is kept.")
     if any(word in text for word in UNREACHABLE):
         return _("The download broke off. Try again: what was downloaded is kept.")
-    return _("That didn't work. Details… says what was tried; try again, or remove it and begin anew.")
+    return _(
+        "That didn't work. Details… shows what was tried. Try again, or remove what was installed and start afresh."
+    )

@@ -83,12 +83,12 @@ def gigabytes(size):
 def plan_sentence(plan):
     """What a painter may expect of this computer."""
     if plan in (PROCESSOR, PROCESSOR_ON_WINDOWS):
-        return _("Your pictures stay here. Without an NVIDIA graphics card a painting takes minutes.")
+        return _("Your pictures stay here. Without an NVIDIA graphics card, a painting takes minutes.")
     return _("Your pictures stay here. Your graphics card will do the work.")
 
 
 def space_sentence(plan, free_bytes):
     """What it takes and what there is, told before anything is downloaded."""
-    return _("Needs about {needed} on your disk; {free} are free.").format(
+    return _("Needs about {needed} of disk space; {free} are free.").format(
         needed=gigabytes(plan.needs_bytes), free=gigabytes(free_bytes)
     )

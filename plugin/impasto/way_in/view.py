@@ -60,7 +60,7 @@ class WayInView(Gtk.Stack):
         page = column(14)
         page.pack_start(heading(_("Where should Impasto paint?")), False, False, 0)
         self._here = Gtk.Button(
-            label=_("_Set up this computer"), use_underline=True, halign=Gtk.Align.START, sensitive=False
+            label=_("Set _up this computer"), use_underline=True, halign=Gtk.Align.START, sensitive=False
         )
         self._here.get_style_context().add_class("suggested-action")
         self._here.connect("clicked", lambda *_a: self._begin(self._plan, ""))
@@ -73,7 +73,7 @@ class WayInView(Gtk.Stack):
         page.pack_start(framed(here), False, False, 0)
         self._invitation = Gtk.Entry(placeholder_text="impasto://…", hexpand=True, activates_default=False)
         self._invitation.get_accessible().set_name(_("Invitation"))
-        self._there = Gtk.Button(label=_("_Use this server"), use_underline=True, sensitive=False)
+        self._there = Gtk.Button(label=_("Use this ser_ver"), use_underline=True, sensitive=False)
         self._invitation.connect("changed", lambda *_a: self._there.set_sensitive(bool(self._pasted())))
         self._invitation.connect("activate", lambda *_a: self._there.clicked())
         self._there.connect("clicked", lambda *_a: self._use_server())
@@ -86,7 +86,7 @@ class WayInView(Gtk.Stack):
         self._light_space = text("", dim=True)
         there.add(self._light_space)
         page.pack_start(framed(there), False, False, 0)
-        self._remove = Gtk.Button(label=_("_Remove what was installed"), use_underline=True, halign=Gtk.Align.START)
+        self._remove = Gtk.Button(label=_("Re_move what was installed"), use_underline=True, halign=Gtk.Align.START)
         self._remove.set_relief(Gtk.ReliefStyle.NONE)
         self._remove.connect("clicked", lambda *_a: self._begin_removal())
         page.pack_end(self._remove, False, False, 0)
@@ -133,7 +133,7 @@ class WayInView(Gtk.Stack):
         self._details.connect("toggled", lambda button: self._log_area.set_visible(button.get_active()))
         self._again = Gtk.Button(label=_("Try _again"), use_underline=True)
         self._again.connect("clicked", lambda *_a: self._begin(*self._choice))
-        self._stop = Gtk.Button(label=_("_Cancel"), use_underline=True)
+        self._stop = Gtk.Button(label=_("Ca_ncel"), use_underline=True)
         self._stop.connect("clicked", lambda *_a: self._cancel())
         buttons = Gtk.Box(spacing=6)
         buttons.pack_start(self._details, False, False, 0)
@@ -155,7 +155,7 @@ class WayInView(Gtk.Stack):
         self._sentence.set_text("")
         self._bar.set_fraction(0)
         self._bar.set_opacity(1)
-        self._stop.set_label(_("_Cancel"))
+        self._stop.set_label(_("Ca_ncel"))
         self._again.hide()
         self._log.get_buffer().set_text("")
         self.set_visible_child_name("work")
@@ -186,7 +186,7 @@ class WayInView(Gtk.Stack):
         except Refusal as refusal:
             self._later(running, self._failed, str(refusal))
         except Exception as error:  # a bug of ours must not look like a download that takes long
-            self._later(running, self._failed, _("That didn't work. Details… says more."))
+            self._later(running, self._failed, _("That didn't work. Details… shows what was tried."))
             self._later(running, self._add_line, repr(error))
         else:
             self._later(running, self._done)
