@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -173,9 +174,17 @@ def test_killed_half_way_it_is_mended_by_the_next_run(painter: Painter, index: S
         process.send_signal(signal.SIGKILL)
     assert (painter.folder / "venv").exists()
     assert not (painter.plug_in / "helper.json").exists()
-    # What had been made so far is in a bad way, too.
-    (painter.folder / "venv/pyvenv.cfg").write_text("home = /nowhere\n")
-    threading.Timer(1, index.hold["grpcio"].set).start()
+    # As when the power goes: its programs end, too; a moment later, with a package that says it is there, and isn't.
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.fsencode(painter.folder / "uv") in (folder / "cmdline").read_bytes():
+                os.kill(int(folder.name), signal.SIGKILL)
+    (packages,) = painter.folder.glob("venv/lib/python*/site-packages")
+    half = packages / "click-8.5.1.dist-info"
+    half.mkdir()
+    (half / "METADATA").write_text("Metadata-Version: 2.1\nName: click\nVersion: 8.5.1\n")
+    (half / "RECORD").touch()
+    index.hold["grpcio"].set()
     code, said = painter.set_up(**index.environment)
     assert code == 0, said
     assert painter.hello()["event"] == "hello"

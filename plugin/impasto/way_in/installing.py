@@ -176,17 +176,8 @@ class Installation:
     def _fill(self, uv):
         """What is locked, and our own wheel."""
         extra = f"[{self._plan.extra}]" if self._plan.extra else ""
-        command = [
-            uv,
-            "pip",
-            "install",
-            *self._options,
-            "--python",
-            str(python_of(self._folder)),
-            "--reinstall-package",
-            "impasto",
-        ]
-        command += ["--constraint", str(self._supplies.constraints)]
+        command = [uv, "pip", "install", *self._options, "--python", str(python_of(self._folder))]
+        command += ["--reinstall-package=impasto", "--constraint", str(self._supplies.constraints)]
         command += [f"impasto{extra} @ {self._supplies.wheel.absolute().as_uri()}"]
         if self._plan.torch_backend:
             special = [*command, "--torch-backend", self._plan.torch_backend]
