@@ -22,7 +22,6 @@ from tools.gimp.archive import archive
 from tools.gimp.provision import REPOSITORY
 
 SET_UP = REPOSITORY / "tests/gimp/inside/set_up.py"
-LOCK = REPOSITORY / "plugin/impasto/way_in/folder.py"
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills and signals")
 
 
