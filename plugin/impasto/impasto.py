@@ -13,8 +13,9 @@ gi.require_version("Gimp", "3.0")
 gi.require_version("Gegl", "0.4")
 gi.require_version("Babl", "0.1")
 
-import procedures  # noqa: E402
 from gi.repository import Gimp  # noqa: E402 (the versions come first)
+
+import procedures  # noqa: E402
 
 
 class Impasto(Gimp.PlugIn):

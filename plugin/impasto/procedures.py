@@ -1,14 +1,14 @@
 """The procedures that GIMP and other plug-ins can call, with all their arguments, and how they end."""
 
-import painting
-import recovering
 from gi.repository import Gimp, GLib, GObject
+
+from painting import windowless
 from texts import Cancelled, Refusal, _
+from words import LARGEST_PX, initial_images, layer_modes
 
 STYLIZE = "python-fu-impasto-stylize"
 RECOVER = "python-fu-impasto-recover"
 MENU = "<Image>/Filters/Artistic"
-LARGEST_PX = 16384
 
 
 def create_stylize(plug_in, name):
@@ -49,28 +49,51 @@ def create_stylize(plug_in, name):
         flags,
     )
     procedure.add_string_argument(
-        "recipe", _("Rec_ipe"), _("painterly, classic, fast-classic or draft; empty is the server's default"), "", flags
+        "mixture",
+        _("Mixture"),
+        _('Further styles, as JSON: [{"weight": 0.5, "gallery": "wave-woodcut"}]; the first one weighs 1'),
+        "",
+        flags,
+    )
+    procedure.add_string_argument(
+        "recipe",
+        _("Rec_ipe"),
+        _("How it is painted: painterly, classic, fast-classic or draft; empty is the server's choice"),
+        "",
+        flags,
     )
     procedure.add_double_argument(
-        "strength", _("Str_ength"), _("Style against content; 50 is the recipe's own balance"), 0, 100, 50, flags
+        "strength",
+        _("Str_ength"),
+        _("How much of the style: to the left the layer shows through, to the right it dissolves"),
+        0,
+        100,
+        50,
+        flags,
     )
     procedure.add_double_argument(
-        "smoothness", _("S_moothness"), _("How even the paint lies; 50 is the recipe's own"), 0, 100, 50, flags
+        "smoothness",
+        _("S_moothness"),
+        _("How even the paint lies: to the left rough, to the right smooth"),
+        0,
+        100,
+        50,
+        flags,
     )
     procedure.add_int_argument(
         "size",
-        _("_Working size"),
-        _("Long side that is painted, in pixels; 0 is the recipe's own"),
+        _("Si_ze"),
+        _("Long side that is painted, in pixels; the painting is enlarged to the layer. 0 is automatic"),
         0,
         LARGEST_PX,
         0,
         flags,
     )
     procedure.add_int_argument(
-        "steps", _("_Number of steps"), _("How long to paint; 0 is the recipe's own"), 0, 10000, 0, flags
+        "steps", _("_Number of steps"), _("How long to paint; 0 is automatic"), 0, 10000, 0, flags
     )
     procedure.add_int_argument(
-        "seed", _("See_d"), _("Another number, another start from noise"), 0, 2**31 - 1, 0, flags
+        "seed", _("_Variation"), _("Another number gives another painting of the same kind"), 0, 2**31 - 1, 0, flags
     )
     procedure.add_choice_argument(
         "initial-image",
@@ -82,8 +105,8 @@ def create_stylize(plug_in, name):
     )
     procedure.add_double_argument(
         "learning-rate",
-        _("Step si_ze"),
-        _("How far each step goes: larger is bolder and rougher; 0 is the recipe's own"),
+        _("Bol_dness"),
+        _("How far each step goes: larger is bolder and rougher; 0 is automatic"),
         0,
         10,
         0,
@@ -91,8 +114,8 @@ def create_stylize(plug_in, name):
     )
     procedure.add_string_argument(
         "weights",
-        _("_VGG weights"),
-        _("Which trained network looks at the pictures: original or torchvision; empty is the recipe's own"),
+        _("Trained net_work"),
+        _("Which network compares the pictures: original or torchvision see them differently; empty is automatic"),
         "",
         flags,
     )
@@ -106,6 +129,8 @@ def create_stylize(plug_in, name):
     )
     procedure.add_double_argument("opacity", _("Opacit_y"), _("Of the new layer, in percent"), 0, 100, 100, flags)
     add_server_argument(procedure)
+    # GIMP can't write layers down: see painting/style_layer.py.
+    procedure.add_string_aux_argument("style-layer", _("Style layer of the last time"), None, "", flags)
     return procedure
 
 
@@ -114,11 +139,11 @@ def stylize(procedure, run_mode, _image, drawables, config, _data):
 
     def work():
         if run_mode == Gimp.RunMode.INTERACTIVE:
-            import dialog
+            from window import dialog
 
             dialog.paint(procedure, config, drawables)
         else:
-            painting.paint(config, drawables)
+            windowless.paint(config, drawables)
 
     return finished(procedure, work)
 
@@ -147,28 +172,13 @@ def recover(procedure, run_mode, image, drawables, config, _data):
 
     def work():
         if run_mode == Gimp.RunMode.INTERACTIVE:
-            import recover_dialog
+            from window import recover_dialog
 
-            recover_dialog.choose(procedure, config)
-        recovering.recover(config, image, drawables)
+            recover_dialog.recover(procedure, config, image, drawables)
+        else:
+            windowless.recover(config, image, drawables)
 
     return finished(procedure, work)
-
-
-def initial_images():
-    """What a painting can begin with: values and labels."""
-    return [("recipe", _("the recipe's own")), ("layer", _("the layer")), ("noise", _("noise"))]
-
-
-def layer_modes():
-    """What a painting can be used as: values and labels."""
-    return [
-        ("painting", _("a layer like any other")),
-        ("light", _("light and shade only")),
-        ("colours", _("colours only")),
-        ("soft-light", _("soft light")),
-        ("overlay", _("overlay")),
-    ]
 
 
 def choices(values_and_labels):

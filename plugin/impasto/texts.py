@@ -1,4 +1,4 @@
-"""What the plug-in says: the translation function, and the sentences that several windows share."""
+"""What the plug-in says: the translation function, and the sentences that several rooms share."""
 
 import gettext
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 translation = gettext.translation("impasto", Path(__file__).parent / "locale", fallback=True)
 _ = translation.gettext
 ngettext = translation.ngettext
+COMFORTABLE_ZOOM = 2.0
+"""A painting that is enlarged by more than this looks soft."""
 
 
 def told(words):
@@ -32,7 +34,7 @@ def stage_text(head):
         case "uploading":
             return _("Uploading")
         case "waiting":
-            return _("Waiting at place {place}").format(place=head.get("place") or 1)
+            return waiting_text(head.get("place") or 1)
         case "starting":
             return _("Getting ready to paint on {device}").format(device=head.get("device") or "?")
         case "reconnecting":
@@ -43,19 +45,49 @@ def stage_text(head):
             return other
 
 
+def waiting_text(place):
+    """For a device that paints something else."""
+    if place <= 1:
+        return _("Waiting: next in line")
+    return ngettext("Waiting: {ahead} picture is ahead", "Waiting: {ahead} pictures are ahead", place - 1).format(
+        ahead=place - 1
+    )
+
+
 def time_left(seconds):
     """`12 s left`, `3 min left`."""
+    return _("{time} left").format(time=duration(seconds))
+
+
+def duration(seconds):
+    """`12 s`, `3 min`: rounded to what it can be relied on."""
+    if seconds < 10:
+        return _("{seconds} s").format(seconds=max(1, round(seconds)))
     if seconds < 90:
-        return _("{seconds} s left").format(seconds=max(0, round(seconds)))
-    return _("{minutes} min left").format(minutes=round(seconds / 60))
+        return _("{seconds} s").format(seconds=5 * round(seconds / 5))
+    if seconds < 5400:
+        return _("{minutes} min").format(minutes=round(seconds / 60))
+    return _("{hours} h").format(hours=round(seconds / 3600))
 
 
 def server_sentence(head):
-    """What a server answered to the Test button, as one sentence."""
+    """What a server is, as one sentence."""
     devices = ", ".join(device["description"] or device["name"] for device in head["devices"])
     waiting = head["queued_jobs"] + head["running_jobs"]
-    queue = _("nothing waits")
+    queue = _("nothing is ahead of you")
     if waiting:
         queue = ngettext("{jobs} picture is ahead", "{jobs} pictures are ahead", waiting).format(jobs=waiting)
-    text = _("{devices} answers in {milliseconds} ms; {queue}.")
-    return text.format(devices=devices or _("A server"), milliseconds=round(head["round_trip_ms"]), queue=queue)
+    if not devices:
+        return _("Connected, but this server has nothing to paint with at the moment.")
+    return _("Connected: paints on {devices}; {queue}.").format(devices=devices, queue=queue)
+
+
+def size_sentence(painted, content_size, seconds):
+    """How large is painted, how much that is enlarged, and how long it takes here (None: not known)."""
+    text = _("Painted at {width} × {height} px").format(width=painted[0], height=painted[1])
+    zoom = max(content_size) / max(painted)
+    if zoom > 1.05:
+        text += ", " + _("then enlarged {zoom} times").format(zoom=f"{zoom:.1f}".removesuffix(".0"))
+    if seconds:
+        text += " · " + _("about {time}").format(time=duration(seconds))
+    return text

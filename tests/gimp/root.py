@@ -102,6 +102,11 @@ class GimpRoot:
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(REPOSITORY / "plugin/impasto", target)
         (target / "helper.json").write_text(json.dumps({"command": command}))
+        # What plays the painter is the tests' own and not in what is shipped.
+        script = target / "impasto.py"
+        source = script.read_text(encoding="utf-8")
+        assert source.count("Gimp.main(") == 1
+        script.write_text(source.replace("Gimp.main(", "sys.path.append('/t')\nimport rehearsal\nGimp.main("))
 
     def forget_settings(self) -> None:
         """Last and saved values of earlier tests."""
@@ -207,6 +212,7 @@ class Rehearsed:
             (root.exchange / name).unlink(missing_ok=True)
         (root.exchange / "given.json").write_text(json.dumps(given))
         self.environment = {**environment, "IMPASTO_REHEARSAL": json.dumps(script), "IMPASTO_MARKS": "/t/marks"}
+        (root.exchange / "times.jsonl").write_text("")
         self.marked_at: dict[str, float] = {}
         self.display = ""
         self.deadline = 0.0
@@ -282,6 +288,16 @@ class Rehearsed:
         self.xdotool("type", "--delay", "60", label)
         time.sleep(1.5)
         self.keys("Return")
+
+    def events(self) -> list[str]:
+        """What happened in the plug-in."""
+        return [json.loads(line)[0] for line in (self.root.exchange / "times.jsonl").read_text().splitlines()]
+
+    def seconds_between(self, event: str, later: str) -> float:
+        """From the first time that one thing happened in the plug-in to the next that the other did."""
+        times = [json.loads(line) for line in (self.root.exchange / "times.jsonl").read_text().splitlines()]
+        began = next(at for what, at in times if what == event)
+        return float(next(at for what, at in times if what == later and at >= began) - began)
 
     def window_size(self, name: str) -> tuple[int, int]:
         """Width and height of a window, without its frame."""

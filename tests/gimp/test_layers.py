@@ -75,6 +75,22 @@ def test_larger_than_the_image_with_a_selection(answer: Any) -> None:
     assert answer["corner"] == [255, 0, 0]
 
 
+def test_filters_on_the_layer(answer: Any) -> None:
+    """What is painted is what the canvas shows; the layer keeps its filters."""
+    assert answer["status"] == "success", answer
+    assert answer["colour"] == [55, 155, 205]
+    assert (answer["source"], answer["filters"], answer["images_left"]) == ([200, 100, 50], 1, 0)
+
+
+def test_hidden_filters_on_the_layer(answer: Any) -> None:
+    assert answer["colour"] == [200, 100, 50]
+
+
+def test_the_layer_stays_chosen(answer: Any) -> None:
+    """Or Ctrl+F would paint the painting."""
+    assert answer["selected"] == ["photo"]
+
+
 def test_outside_the_image(answer: Any) -> None:
     assert answer["status"] == "success"
     assert answer["layers"][0]["offsets"] == [100, 100]
@@ -112,8 +128,8 @@ def test_a_channel(answer: Any) -> None:
 
 
 def test_two_layers(answer: Any) -> None:
-    assert answer["error"] == "Select one layer: Impasto paints one at a time."
-    assert len(names(answer)) == 2
+    assert answer["status"] == "success", answer
+    assert names(answer) == ["night-swirl #1", "photo #1", "night-swirl", "photo"]
 
 
 def test_indexed(answer: Any) -> None:

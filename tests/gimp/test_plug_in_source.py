@@ -22,14 +22,44 @@ from tools.gimp import translations
 PLUG_IN = translations.PLUG_IN
 
 
-def test_it_imports_the_standard_library_and_gi_only() -> None:
-    files = list(PLUG_IN.glob("*.py"))
-    allowed = set(sys.stdlib_module_names) | {"gi"} | {path.stem for path in files}
+LEAVES = {"texts", "words"}
+ARROWS = {
+    "texts": set(),
+    "server_words": {"texts"},
+    "words": {"texts"},
+    "history": set(),
+    "way_in": {"texts"},
+    "connection": {"texts", "way_in"},
+    "picture": {"texts"},
+    "painting": {"connection", "picture", *LEAVES},
+    "window": {"connection", "painting", "picture", "history", "way_in", *LEAVES},
+    "procedures": {"painting", "window", *LEAVES},
+    "impasto": {"procedures"},
+}
+"""Room by room: which rooms of the plug-in it may import. They point one way: there is no circle."""
+
+
+def imported(path: Path) -> set[str]:
+    """The first names of everything that a file imports."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+    return {name.split(".")[0] for name in names}
+
+
+def test_it_imports_the_standard_library_and_gi_only_and_its_rooms_along_their_arrows() -> None:
+    outside = set(sys.stdlib_module_names) | {"gi"}
+    files = list(PLUG_IN.rglob("*.py"))
+    assert len(files) > 20
     for path in files:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert {name.split(".")[0] for name in names} <= allowed, (path.name, names)
+        room = path.relative_to(PLUG_IN).parts[0].removesuffix(".py")
+        assert imported(path) - outside <= {room, *ARROWS[room]}, path
+
+
+def test_the_history_needs_no_gimp() -> None:
+    for path in (PLUG_IN / "history").glob("*.py"):
+        assert "gi" not in imported(path), path
 
 
 @pytest.mark.skipif(not shutil.which("xgettext"), reason="gettext's programs are not installed")
@@ -50,8 +80,8 @@ def test_what_the_server_says_is_known_to_the_translators() -> None:
 def test_no_two_things_in_the_dialog_have_the_same_key(language: str) -> None:
     translated = gettext.translation("impasto", translations.LOCALE, [language], fallback=True)
     keys = [mnemonic.upper() for label in dialog_labels() for mnemonic in re.findall("_(.)", translated.gettext(label))]
-    # GIMP's own buttons beside ours; other languages have others.
-    keys += list("RCLS") if language == "en" else []
+    # GIMP's own buttons beside ours (Reset, Load, Save); other languages have others.
+    keys += list("RLS") if language == "en" else []
     assert len(keys) >= 18
     assert [key for key, times in Counter(keys).items() if times > 1] == []
 
@@ -59,8 +89,9 @@ def test_no_two_things_in_the_dialog_have_the_same_key(language: str) -> None:
 def dialog_labels() -> list[str]:
     """Labels with an underlined letter in the files that the dialog is made of."""
     labels = []
-    for name in ("dialog", "more_view", "progress_view", "server_view"):
-        tree = ast.parse((PLUG_IN / f"{name}.py").read_text(encoding="utf-8"))
+    names = ("canvas", "dialog", "more_view", "progress_view", "server_view", "settings_view")
+    for name in names:
+        tree = ast.parse((PLUG_IN / f"window/{name}.py").read_text(encoding="utf-8"))
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "_"]
         labels += [text for call in calls if "_" in (text := ast.literal_eval(call.args[0]))]
     return labels

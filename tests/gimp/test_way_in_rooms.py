@@ -287,9 +287,8 @@ def test_a_helper_that_hangs_can_be_killed(tmp_path: Path) -> None:
 
 
 def test_a_frozen_listener_holds_nobody_up(tmp_path: Path) -> None:
-    from way_in.transport import SocketHelper
-
     from tests.client.test_listening_helper import listener
+    from way_in.transport import SocketHelper
 
     with listener(tmp_path) as (process, path):
         process.send_signal(signal.SIGSTOP)

@@ -21,7 +21,7 @@ TEMPLATE = LOCALE / "impasto.pot"
 
 def extract(target: Path) -> None:
     """Writes the template with all strings."""
-    sources = sorted(path.name for path in PLUG_IN.glob("*.py"))
+    sources = sorted(str(path.relative_to(PLUG_IN)) for path in PLUG_IN.rglob("*.py"))
     run(
         *("xgettext", "--language=Python", "--keyword=_", "--keyword=ngettext:1,2", "--from-code=UTF-8"),
         *("--no-wrap", "--sort-by-file", "--add-location=file", "--package-name=impasto"),

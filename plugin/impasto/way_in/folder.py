@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 from texts import Refusal, _
-
 from way_in.transport import COMMAND_FILE
 
 MARKER = "installed.json"

@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass
 
 from texts import Refusal, _
-
 from way_in.folder import (
     MARKER,
     Found,

@@ -7,8 +7,8 @@ import contextlib
 import threading
 
 from gi.repository import Gdk, GLib, Gtk, Pango
-from texts import Cancelled, Refusal, _
 
+from texts import Cancelled, Refusal, _
 from way_in.folder import data_folder, free_bytes, remove
 from way_in.installing import Installation, LargerOnly, check_invitation
 from way_in.plan import LIGHT, plan_here, plan_sentence, space_sentence

@@ -147,6 +147,42 @@ def larger_than_the_image_with_a_selection():
     return answer
 
 
+def filtered(is_visible):
+    """A layer with a filter on it, and what the painter got of it."""
+    image = new_image()
+    layer = add_layer(image, alpha=True, pixels=bytes((200, 100, 50, 255)) * (48 * 32))
+    seen = Gimp.DrawableFilter.new(layer, "gegl:invert-gamma", "invert")
+    seen.set_visible(is_visible)
+    layer.append_filter(seen)
+    images = len(Gimp.get_images())
+    answer = echo(image, layer)
+    answer["colour"] = list(read(image.get_layers()[0], "R'G'B' u8", 20, 14, 1, 1))
+    answer["source"] = list(read(layer, "R'G'B' u8", 20, 14, 1, 1))
+    answer["filters"] = len(layer.get_filters())
+    answer["images_left"] = len(Gimp.get_images()) - images
+    return answer
+
+
+@case
+def filters_on_the_layer():
+    return filtered(True)
+
+
+@case
+def hidden_filters_on_the_layer():
+    return filtered(False)
+
+
+@case
+def the_layer_stays_chosen():
+    image = new_image()
+    layer = add_layer(image)
+    image.set_selected_layers([layer])
+    answer = echo(image, layer)
+    answer["selected"] = [one.get_name() for one in image.get_selected_layers()]
+    return answer
+
+
 @case
 def outside_the_image():
     image = new_image()

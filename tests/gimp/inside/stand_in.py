@@ -1,26 +1,30 @@
 """A stand-in of the helper that follows a script: the `server` of a request says how it behaves.
 
 `echo` gives the content back, `ramp` a gradient of 16 bits, `slow` paints in steps until it is told otherwise,
-`refuse` fails with a sentence, `die` ends without a word, `babble` breaks the protocol, `silent` never answers.
+`refuse` fails with a sentence, `verbose` with a long log, too, `die` ends without a word, `babble` breaks the protocol,
+`silent` never says anything of a painting, `stopped` hangs. /t/hello.json has what `hello` says beside the usual.
 """
 
 import array
 import json
 import os
+import signal
 import struct
 import sys
 import threading
 import time
 import zlib
+from pathlib import Path
 
 stdin, stdout = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
 lock = threading.Lock()
+HELLO = Path("/t/hello.json")
 told = {}
 log = open("/t/stand_in.log", "a", buffering=1)  # noqa: SIM115 (as long as the process)
 
 RECIPES = [
-    {"name": "painterly", "summary": "Coarse to fine.", "defaults": {"size_px": "512", "steps": "80"}},
-    {"name": "draft", "summary": "A first look.", "defaults": {"size_px": "512", "steps": "20"}},
+    {"name": "painterly", "summary": "Coarse to fine.", "size_px": 512, "defaults": {"size_px": "512", "steps": "80"}},
+    {"name": "draft", "summary": "A first look.", "size_px": 512, "defaults": {"size_px": "512", "steps": "20"}},
 ]
 GALLERY = [
     {"name": f"style-{index}", "title": title, "description": "A style of the stand-in."}
@@ -67,6 +71,12 @@ def paint(request, parts):
         return None
     if mode == "silent":
         return None
+    if mode == "stopped":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if mode == "verbose":
+        log_of_a_server = "\n".join(f"line {number} of a long log" for number in range(80))
+        sentence = "The server is on holiday: come back on Monday."
+        return tell(request, "failed", sentence=sentence, kind="ServerError", details=log_of_a_server)
     tell(request, "stage", stage="connecting")
     tell(request, "stage", stage="uploading")
     tell(request, "job", name="jobs/0", title="", recipe="draft", size_px=64)
@@ -120,7 +130,11 @@ def png(width, height, samples):
 def answer(request, parts):
     match request["ask"]:
         case "hello":
-            tell(request, "hello", protocol=2, version="0")
+            beside = json.loads(HELLO.read_text()) if HELLO.exists() else {}
+            tell(request, "hello", **{"protocol": 3, "version": "0", "default_server": "local", **beside})
+        case "server" if HELLO.exists() and "configuration_error" in HELLO.read_text():
+            broken = json.loads(HELLO.read_text())["configuration_error"]
+            tell(request, "failed", kind="ConfigurationError", **broken)
         case "server" if request.get("server") == "nowhere:1":
             tell(request, "failed", sentence="Nobody answers at nowhere:1.", kind="ServerUnavailableError")
         case "server":

@@ -16,22 +16,15 @@ import gi  # noqa: E402
 gi.require_version("Gtk", "3.0")
 
 from gi.repository import GLib, Gtk  # noqa: E402
+from widgets import inside  # noqa: E402
+
 from way_in.view import WayInView  # noqa: E402
 
 ready = []
 
 
-def widgets(widget):
-    yield widget
-    if isinstance(widget, Gtk.Container):
-        children = []
-        widget.forall(children.append)
-        for child in children:
-            yield from widgets(child)
-
-
 def shown(kind):
-    return [widget for widget in widgets(view.get_visible_child()) if isinstance(widget, kind) and widget.get_mapped()]
+    return [widget for widget in inside(view.get_visible_child()) if isinstance(widget, kind) and widget.get_mapped()]
 
 
 def state():

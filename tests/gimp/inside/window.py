@@ -15,7 +15,10 @@ LOOK, LOOKED, SEEN = Path("/t/look"), Path("/t/looked.json"), Path("/t/seen")
 def dialog():
     for path in GIVEN.get("others", []):
         Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file_of(path))
-    if GIVEN.get("photo"):
+    if GIVEN.get("saved"):
+        image = saved(GIVEN["saved"])
+        layer = image.get_layers()[0]
+    elif GIVEN.get("photo"):
         image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file_of(GIVEN["photo"]))
         layer = image.get_layers()[0]
     else:
@@ -27,19 +30,32 @@ def dialog():
     Gimp.Display.new(image)
     answer = state(image)
     if GIVEN.get("procedure"):
+        image.set_selected_layers([layer])
         answer = opened(image, layer, GIVEN["procedure"])
+    if GIVEN.get("again"):
+        answer = {**answer, "again": opened(image, layer, GIVEN["procedure"], Gimp.RunMode.WITH_LAST_VALS)}
     if GIVEN.get("looks"):
         watched(image)
     return answer
 
 
-def opened(image, layer, name):
+def saved(path):
+    """An image with a file of its own; the first time it is made."""
+    if not Path(path).exists():
+        image = new_image(240, 160)
+        add_layer(image, 240, 160)
+        Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file_of(path), None)
+        image.delete()
+    return Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file_of(path))
+
+
+def opened(image, layer, name, run_mode=Gimp.RunMode.INTERACTIVE):
     """The dialog of a procedure, to its end."""
     procedure = Gimp.get_pdb().lookup_procedure(name)
     config = procedure.create_config()
     config.set_property("image", image)
     config.set_core_object_array("drawables", [layer])
-    config.set_property("run-mode", Gimp.RunMode.INTERACTIVE)
+    config.set_property("run-mode", run_mode)
     started = time.time()
     result = procedure.run(config)
     error = result.index(1) if result.length() > 1 else ""
@@ -52,10 +68,20 @@ def opened(image, layer, name):
 
 
 def state(image):
-    """The image to the last bit."""
+    """The image to the last bit; of one that was closed, what is open instead."""
+    if not image.is_valid():
+        return {"images": [state(other) for other in Gimp.get_images()]}
     digests = [hashlib.sha256(read(layer)).hexdigest() for layer in image.get_layers()]
     modes = [[layer.get_mode().value_nick, layer.get_opacity()] for layer in image.get_layers()]
-    return {"layers": tree(image.get_layers()), "digests": digests, "modes": modes}
+    selected = [layer.get_name() for layer in image.get_selected_layers()]
+    alpha = [sum(read(layer, "A u8")) for layer in image.get_layers()]
+    return {
+        "layers": tree(image.get_layers()),
+        "digests": digests,
+        "modes": modes,
+        "selected": selected,
+        "alpha": alpha,
+    }
 
 
 def watched(image):

@@ -1,7 +1,7 @@
-"""Which server paints: this computer, an address or an invitation; a button tries it and says what it found."""
+"""Which server paints: this computer, an address or an invitation; a button tries it."""
 
 from gi.repository import Gtk
-from sentence_view import SentenceView
+
 from texts import _
 
 LOCAL = "local"
@@ -9,24 +9,29 @@ INVITATION = "impasto://"
 
 
 class ServerView(Gtk.Grid):
-    """Writes the address to the procedure's configuration, and follows it. `test` asks what is there."""
+    """Writes the address to the procedure's configuration, and follows it. `test` asks what is there.
 
-    def __init__(self, config, test):
-        super().__init__(row_spacing=4, column_spacing=6)
+    `set_up` shows how to set this computer up.
+    """
+
+    def __init__(self, config, test, set_up=None):
+        super().__init__(row_spacing=6, column_spacing=6, margin=6)
         self._config = config
         self._test = test
         self._default = LOCAL
         self._here = Gtk.RadioButton.new_with_mnemonic(None, _("T_his computer"))
-        self._there = Gtk.RadioButton.new_with_mnemonic_from_widget(self._here, _("_At"))
+        self._there = Gtk.RadioButton.new_with_mnemonic_from_widget(self._here, _("_Another one"))
         self._address = Gtk.Entry(placeholder_text=_("host:port or invitation"), hexpand=True, width_chars=18)
+        self._address.get_accessible().set_name(_("Address of the server, or an invitation to it"))
         button = Gtk.Button(label=_("_Test"), use_underline=True)
-        self._answer = SentenceView()
-        self.say, self.complain = self._answer.say, self._answer.complain
-        self.attach(self._here, 0, 0, 1, 1)
-        self.attach(self._there, 1, 0, 1, 1)
-        self.attach(self._address, 2, 0, 1, 1)
-        self.attach(button, 3, 0, 1, 1)
-        self.attach(self._answer, 0, 1, 4, 1)
+        self.attach(self._here, 0, 0, 3, 1)
+        self.attach(self._there, 0, 1, 1, 1)
+        self.attach(self._address, 1, 1, 1, 1)
+        self.attach(button, 2, 1, 1, 1)
+        if set_up is not None:
+            change = Gtk.Button(label=_("Set up or remove Impasto…"), halign=Gtk.Align.START, margin_top=12)
+            change.connect("clicked", lambda *_a: set_up())
+            self.attach(change, 0, 2, 3, 1)
         self.show_all()
         self.follow()
         self._here.connect("toggled", lambda *_a: self._write())
@@ -38,8 +43,9 @@ class ServerView(Gtk.Grid):
 
     def set_default(self, address):
         """What the client is configured for, shown as long as nothing else was chosen."""
-        self._default = address
-        self.follow()
+        if address != self._default:
+            self._default = address
+            self.follow()
 
     def follow(self):
         """Shows what the configuration says."""

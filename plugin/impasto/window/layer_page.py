@@ -1,0 +1,67 @@
+"""A style from a layer of any open image."""
+
+from gi.repository import Gimp, Gtk
+
+from picture.content import flat
+from picture.glance import pixbuf_of_drawable
+from texts import _
+
+LOOK_PX = 200
+
+
+class LayerPage(Gtk.Box):
+    """`chosen(layer)` is called with what the painter chose; `painted` is the layer that is painted."""
+
+    def __init__(self, painted, chosen):
+        super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6, margin=12)
+        self._painted = painted
+        self._chosen = chosen
+        self._is_ours = False
+        self._layers = Gtk.ComboBoxText()
+        self._layers.get_accessible().set_name(_("The layer to take the style from"))
+        self._look = Gtk.Image()
+        hint = Gtk.Label(label=_("A layer of any open image, all of it."), xalign=0, wrap=True, max_width_chars=40)
+        self.pack_start(self._layers, False, False, 0)
+        self.pack_start(hint, False, False, 0)
+        self.pack_start(self._look, True, True, 0)
+        self._list_layers()
+        self._layers.connect("changed", lambda *_a: self._changed())
+
+    @property
+    def layer(self):
+        """The chosen layer; None for none, and for one that is gone."""
+        number = self._layers.get_active_id()
+        return Gimp.Drawable.get_by_id(int(number)) if number and Gimp.Item.id_is_valid(int(number)) else None
+
+    def show_layer(self, layer):
+        """Shows which layer is chosen; False if it isn't in the list."""
+        self._is_ours = True
+        found = self._layers.set_active_id(str(layer.get_id()))
+        self._is_ours = False
+        self._show_look()
+        return found
+
+    def choose(self, words):
+        """Chooses the layer with these words in the list."""
+        for row in self._layers.get_model():
+            if words in row[0]:
+                self._layers.set_active_iter(row.iter)
+
+    def _changed(self):
+        self._show_look()
+        if not self._is_ours:
+            self._chosen(self.layer)
+
+    def _show_look(self):
+        if layer := self.layer:
+            self._look.set_from_pixbuf(pixbuf_of_drawable(layer, LOOK_PX))
+        else:
+            self._look.clear()
+
+    def _list_layers(self):
+        for image in Gimp.get_images():
+            for layer in flat(image.get_layers()):
+                self._layers.append(str(layer.get_id()), f"{image.get_name()} · {layer.get_name()}")
+                if self._layers.get_active() < 0 and layer.get_id() != self._painted.get_id():
+                    self._layers.set_active_id(str(layer.get_id()))
+        self._show_look()
