@@ -16,7 +16,7 @@ from tests.proxy import Proxy
 from tests.server_process import ServerProcess
 
 # What GIMP and X need before the procedure is called is not counted.
-DIALOG_GOAL_S = 2.0
+DIALOG_GOAL_S = 0.8
 STYLIZE, RECOVER = "python-fu-impasto-stylize", "python-fu-impasto-recover"
 Script = list[list[str]]
 
