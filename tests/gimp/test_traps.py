@@ -267,6 +267,29 @@ def test_close_and_let_it_paint(stand_in: GimpRoot, screenshots: Path) -> None:
     assert names(answer) == ["style-0", "photo"]
 
 
+def test_several_layers_are_painted_one_after_the_other(stand_in: GimpRoot, screenshots: Path) -> None:
+    script = [
+        ["gallery", "click Generate"],
+        ["painted", "wait 3"],
+        ["then", "mark two-layers"],
+        ["then", "click Close"],
+    ]
+    _, answer = played(stand_in, script, screenshots, second_layer=True)
+    assert answer["status"] == "success", answer
+    assert names(answer) == ["style-0", "second", "style-0 #1", "photo"]
+
+
+def test_several_layers_arrive_though_the_window_was_closed(stand_in: GimpRoot, screenshots: Path) -> None:
+    script = [
+        ["gallery", "set server slow"],
+        ["then", "click Generate"],
+        ["step 8", "click Close, let it paint"],
+    ]
+    _, answer = played(stand_in, script, screenshots, second_layer=True)
+    assert answer["status"] == "success", answer
+    assert names(answer) == ["style-0", "second", "style-0 #1", "photo"]
+
+
 def test_a_mixture(stand_in: GimpRoot, screenshots: Path) -> None:
     script = [
         ["gallery", "style style-1"],

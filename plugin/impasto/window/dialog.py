@@ -65,9 +65,8 @@ class PaintDialog:
         self._painting = None
         self._order = None
         self._waiting = []
-        """Orders for the other layers."""
+        """Orders for the other layers, each with what the history calls its layer: later that may be gone."""
         self._key = ""
-        """What the history calls the layer that is painted; later it may be gone."""
         self._began = 0.0
         self._newest = None
         """The latest preview."""
@@ -232,7 +231,7 @@ class PaintDialog:
         try:
             size_px = self._settings.size_px
             orders = [
-                order(self._config, layer, server=server, continue_from=from_job, size_px=size_px)
+                (order(self._config, layer, server=server, continue_from=from_job, size_px=size_px), history_key(layer))
                 for layer in self._layers
             ]
         except Refusal as refusal:
@@ -241,17 +240,18 @@ class PaintDialog:
             return
         self._styles.used()
         self._waiting = orders[1:]
-        self._begin(orders[0])
+        self._begin(*orders[0])
 
-    def _begin(self, asked):
-        self._order, self._newest, self._began = asked, None, time.monotonic()
+    def _begin(self, asked, key):
+        self._ask_for(asked, key, preview_px=GLANCE_PX)
         if is_there(asked.content.layer):
-            self._key = history_key(asked.content.layer)
             self._show_layer(asked.content.layer)
         self._progress.start()
-        fields = {**asked.fields, "preview_px": GLANCE_PX}
-        self._painting = Painting(self._connection, "paint", fields, asked.parts, self._painted)
         self._settle()
+
+    def _ask_for(self, asked, key, **wishes):
+        self._order, self._key, self._newest, self._began = asked, key, None, time.monotonic()
+        self._painting = Painting(self._connection, "paint", {**asked.fields, **wishes}, asked.parts, self._painted)
 
     def _settle(self):
         """What can be pressed goes by whether there is a painting."""
@@ -313,7 +313,7 @@ class PaintDialog:
             case _:
                 self._canvas.show_painted(None)
         if self._waiting:
-            self._begin(self._waiting.pop(0))
+            self._begin(*self._waiting.pop(0))
 
     def _finished(self, painting):
         asked, head, parts = self._order, painting.outcome.head, painting.outcome.parts
@@ -362,14 +362,17 @@ class PaintDialog:
 
     def _finish_without_window(self):
         """The painter has closed the window and lets it paint; GIMP's status bar says how it goes."""
-        painting, asked = self._painting, self._order
-        windowless.watch_to_the_end(painting)
-        self._painting = None
-        finished = windowless.picture_of(painting)
-        name = told(painting.title) or asked.look.name
-        windowless.insert(asked, finished, name)
-        self._painted_count += 1
-        self._remember(painting, name, self._newest)
+        while self._painting is not None:
+            painting, asked = self._painting, self._order
+            windowless.watch_to_the_end(painting)
+            self._painting = None
+            finished = windowless.picture_of(painting)
+            name = told(painting.title) or asked.look.name
+            windowless.insert(asked, finished, name)
+            self._painted_count += 1
+            self._remember(painting, name, self._newest)
+            if self._waiting:
+                self._ask_for(*self._waiting.pop(0))
 
     # What was painted before.
 

@@ -24,6 +24,8 @@ def dialog():
     else:
         image = new_image(240, 160)
         layer = add_layer(image, 240, 160)
+    if GIVEN.get("second_layer"):
+        add_layer(image, 240, 160, name="second")
     if GIVEN.get("indexed"):
         image.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 16, False, False, "")
     image.clean_all()
@@ -54,7 +56,7 @@ def opened(image, layer, name, run_mode=Gimp.RunMode.INTERACTIVE):
     procedure = Gimp.get_pdb().lookup_procedure(name)
     config = procedure.create_config()
     config.set_property("image", image)
-    config.set_core_object_array("drawables", [layer])
+    config.set_core_object_array("drawables", image.get_layers() if GIVEN.get("second_layer") else [layer])
     config.set_property("run-mode", run_mode)
     started = time.time()
     result = procedure.run(config)
