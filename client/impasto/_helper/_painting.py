@@ -53,8 +53,9 @@ def paint(server: Server, request: PaintRequest, answers: Answers, control: Cont
     )
     reports = Reports(answers, control, request.preview_px, request.content.icc_profile)
     reports.follow(job)
-    finish(job, request, answers)
+    # Before the last word: whoever asks then how long it takes here is told.
     learn(server, request, recipe, job, reports.seconds)
+    finish(job, request, answers)
 
 
 def create(server: Server, asked: stylizer_pb2.CreateJobRequest) -> Job:
