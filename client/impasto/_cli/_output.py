@@ -1,6 +1,5 @@
 """Pictures to files: the format is the suffix's, the file appears whole or not at all."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -8,6 +7,7 @@ from typing import Literal
 import click
 from PIL import Image
 
+from impasto import _whole_file
 from impasto._exceptions import ImageFileError
 from impasto._images import decode
 
@@ -102,11 +102,8 @@ def save_whole(image: Image.Image, path: Path, format_name: str, **options: obje
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes beside the target and moves it there. Raises ImageFileError."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Writes a file so that a reader never sees half of it. Raises ImageFileError."""
     try:
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
+        _whole_file.write_whole(path, data)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise ImageFileError(f"{path} can't be written: {error.strerror or error}.") from None

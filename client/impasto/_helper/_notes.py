@@ -3,12 +3,12 @@
 import base64
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from impasto._helper._pixels import Raw
+from impasto._whole_file import write_whole
 
 MOST_NOTES = 500
 LARGEST_PROFILE_BYTES = 1 << 16
@@ -27,9 +27,7 @@ def keep_note(job_name: str, note: Mapping[str, Any]) -> None:
     folder = notes_folder()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        half = folder / f".{os.getpid()}.half"
-        half.write_text(json.dumps(note), encoding="utf-8")
-        half.replace(note_path(folder, job_name))
+        write_whole(note_path(folder, job_name), json.dumps(note).encode())
         forget_oldest(folder)
 
 

@@ -2,10 +2,11 @@
 
 import contextlib
 import json
-import os
 import threading
 from pathlib import Path
 from typing import Any
+
+from impasto._whole_file import write_whole
 
 MOST_SERVERS = 50
 SMALLEST_MEGAPIXELS = 0.03
@@ -40,9 +41,7 @@ def learn(server: str, recipe: str, seconds: float, megapixels: float) -> None:
         for name in list(known)[:-MOST_SERVERS]:
             del known[name]
         path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_name(f".rates.{os.getpid()}.half")
-        half.write_text(json.dumps(known), encoding="utf-8")
-        half.replace(path)
+        write_whole(path, json.dumps(known).encode())
 
 
 def read_rates() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from impasto._helper._answers import Answers
 from impasto._helper._finished import remember_thumbnail
 from impasto._helper._pixels import rgb_png, srgb_pixels, thumbnail
 from impasto._helper._servers import Server
+from impasto._whole_file import write_whole
 
 MOST_BYTES = 32 << 20
 """What is kept; the least recently used goes first."""
@@ -79,9 +80,7 @@ def keep(image: StoredImage, size_px: int, small: Small) -> None:
     path = path_of(image, size_px)
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        half = path.with_name(f".{os.getpid()}.half")
-        half.write_bytes(rgb_png(*small))
-        half.replace(path)
+        write_whole(path, rgb_png(*small))
 
 
 def forget_oldest() -> None:

@@ -33,6 +33,7 @@ class Connection:
         self._waits = {}
         self._heard = 0.0
         self._asked_how_it_is = False
+        self._is_ours = True
         self._looked = 0
         self._host = os.getppid()
         self.standing = standing.never_asked()
@@ -84,7 +85,7 @@ class Connection:
             link.close()
 
     def _start(self):
-        self._heard, self._asked_how_it_is = time.monotonic(), False
+        self._heard, self._asked_how_it_is, self._is_ours = time.monotonic(), False, True
         link = []
 
         def deliver(head, parts):
@@ -112,6 +113,7 @@ class Connection:
         if head["event"] == "failed":
             return
         if head.get("protocol") != PROTOCOL:
+            self._is_ours = False
             self._stand(standing.other_version())
             return
         self.default_server = head.get("default_server") or "local"
@@ -124,9 +126,12 @@ class Connection:
         if head["event"] == "failed":
             if self.standing.state is not State.BROKEN:
                 self._stand(standing.refused(head))
-        else:
+        elif self._is_ours:
             self.server = head
             self._stand(standing.ready(server_sentence(head)))
+        else:
+            # It answers, but what it says may mean something else.
+            self._stand(standing.other_version())
 
     def _received(self, link, head, parts):
         if link is not self._link:

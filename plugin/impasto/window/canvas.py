@@ -84,11 +84,6 @@ class Canvas(Gtk.Box):
         self._split = min(1.0, max(0.0, split))
         self._draw()
 
-    @property
-    def has_painting(self):
-        """True if there is something to compare."""
-        return self._painted is not None
-
     def _allocated(self, room):
         room = (max(1, room.width - FRAME_PX), max(1, room.height - FRAME_PX))
         if room != self._room:

@@ -123,7 +123,7 @@ class PaintDialog:
             self._folder,
             history_key(layer),
             {"show": self._show_kept, "use_settings": self._use_settings, "insert": self._insert_kept,
-             "paint_on": self._paint_on},
+             "paint_on": self._go_on},
         )  # fmt: skip
         self._styles = StyleView(config, layer, self._choices, lambda: self._window.response(Gtk.ResponseType.OK))
         self._settings = SettingsView(config, lambda: size_of_region(layer))
@@ -383,9 +383,6 @@ class PaintDialog:
     def _use_settings(self, painted):
         apply_settings(self._config, painted.settings)
         self._progress.say(_("Style and settings are those of the chosen painting."))
-
-    def _paint_on(self, painted):
-        self._go_on(painted)
 
     def _go_on(self, painted):
         self._go_on_from = painted
