@@ -13,7 +13,7 @@ import pytest
 from impasto import Client
 from impasto._helper._pixels import Raw
 from impasto.v1 import image_pb2, job_pb2, server_info_pb2, stylizer_pb2
-from tests.client.conftest import JOB, Scripted, running
+from tests.client.conftest import JOB, Scripted, running, state_event
 from tests.helper.host import Host
 from tests.proxy import Proxy
 from tests.server_process import ServerProcess
@@ -23,6 +23,7 @@ AT_ONCE_S = 5.0
 """Far less than any wait for a server, and far more than a busy machine needs."""
 LONG: dict[str, Any] = {"style": {"gallery": "night-swirl"}, "recipe": "draft", "size_px": 64, "steps": 2000}
 PIXELS = bytes(range(256)) * (96 * 64 * 3 // 256)
+PAINTED = f"images/{'0' * 64}"
 PHOTO = Raw(96, 64, 3, PIXELS).png(96)
 
 
@@ -84,6 +85,17 @@ class Slow(Scripted):
         self.cancelled.append(request.name)
         return stylizer_pb2.CancelJobResponse(job=job_pb2.Job(name=request.name, state=job_pb2.Job.STATE_CANCELLED))
 
+    def GetJob(self, request: Any, context: Any) -> Any:  # noqa: N802 (the contract's name)
+        job = job_pb2.Job(name=JOB, state=job_pb2.Job.STATE_SUCCEEDED)
+        job.result.image.name = PAINTED
+        return stylizer_pb2.GetJobResponse(job=job)
+
+    def DownloadImage(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: N802 (the contract's name)
+        context.add_callback(self.let_go.set)
+        self.reached.set()
+        yield stylizer_pb2.DownloadImageResponse(image=image_pb2.Image(name=request.name, size_bytes=1 << 20))
+        self.released.wait(60)
+
 
 def test_while_a_frozen_server_is_asked_what_it_is(server: ServerProcess) -> None:
     with Proxy(server.address) as proxy, Host() as host:
@@ -105,6 +117,28 @@ def test_an_upload_that_is_under_way_is_let_go_of() -> None:
         host.stdin.close()
         assert host.process.wait(AT_ONCE_S) == 0
     assert slow.created == []
+
+
+@pytest.mark.parametrize("question", ["paint", "watch", "fetch"])
+def test_a_download_that_is_under_way_is_let_go_of(question: str) -> None:
+    def ended(request: Any, context: Any) -> Iterator[Any]:
+        yield state_event(1, job_pb2.Job.STATE_SUCCEEDED)
+
+    slow = Slow("DownloadImage")
+    slow.scenes = [ended]
+    with running(slow) as script, Host() as host:
+        if question == "paint":
+            ask_for_a_painting(host, script.address)
+        else:
+            host.ask(7, question, server=script.address, job=JOB)
+        assert slow.reached.wait(30)
+        cancelled_at_once(host)
+        assert slow.let_go.wait(AT_ONCE_S), "the call has ended"
+        slow.released.set()
+        host.stdin.close()
+        assert host.process.wait(AT_ONCE_S) == 0
+    # A picture that is only fetched is there to be fetched again.
+    assert slow.cancelled == ([] if question == "fetch" else [JOB])
 
 
 @pytest.mark.parametrize("losing", [0, 1], ids=["late", "lost"])

@@ -13,6 +13,7 @@ from impasto._helper._pixels import bare_png, resized
 from impasto._helper._reports import Reports
 from impasto._helper._servers import Server, choose_recipe
 from impasto._helper._styles import title
+from impasto._helper._transfers import download
 from impasto._images import decode
 from impasto._job import Job
 from impasto.v1 import stylizer_pb2
@@ -116,21 +117,28 @@ def watch_job(
         raise job.error
     if not has_picture(job):
         raise JobStateError("Nothing had been painted yet, so there is no picture to keep.")
-    send_picture(server, job, fit, depth, answers)
+    send_picture(server, job, fit, depth, answers, control)
 
 
-def fetch_job(server: Server, name: str, fit: tuple[int, int] | None, depth: int, answers: Answers) -> None:
-    """Answers `fetch` with a job's picture. Without a name, the newest. Raises JobNotFoundError if there is none."""
+def fetch_job(
+    server: Server, name: str, fit: tuple[int, int] | None, depth: int, answers: Answers, control: Control
+) -> None:
+    """Answers `fetch` with a job's picture. Without a name, the newest. Raises JobNotFoundError if there is none.
+
+    Raises AbandonedError once it is cancelled; the job is none of its business.
+    """
     client = server.client
     job = client.job(name) if name else next((job for job in client.jobs() if has_picture(job)), None)
     if job is None or not has_picture(job):
         raise JobNotFoundError("There is no finished picture on this server.")
-    send_picture(server, job, fit, depth, answers)
+    send_picture(server, job, fit, depth, answers, control)
 
 
-def send_picture(server: Server, job: Job, fit: tuple[int, int] | None, depth: int, answers: Answers) -> None:
+def send_picture(
+    server: Server, job: Job, fit: tuple[int, int] | None, depth: int, answers: Answers, control: Control
+) -> None:
     """The last word: a job's picture and transparency, at the size of what it was painted from."""
-    data = job.partial_bytes()
+    data = download(server.client, job._any_result().stored, control)
     image = decode(data)
     width, height = wanted_size(image.size, job.name, fit)
     if depth == 16:

@@ -2,6 +2,7 @@
 
 from impasto import _requests
 from impasto._endpoint import CALL_TIMEOUT_S
+from impasto._events import JobState
 from impasto._exceptions import JobCancelledError, JobStateError
 from impasto._helper import _rates
 from impasto._helper._answers import Answers
@@ -12,7 +13,7 @@ from impasto._helper._reports import Reports
 from impasto._helper._requests import PaintRequest
 from impasto._helper._servers import Server, choose_recipe, own_size_px
 from impasto._helper._styles import style_messages, title
-from impasto._helper._uploads import upload
+from impasto._helper._transfers import download, upload
 from impasto._images import decode
 from impasto._job import Job
 from impasto._server_info import Recipe, ServerInfo
@@ -55,7 +56,7 @@ def paint(server: Server, request: PaintRequest, answers: Answers, control: Cont
     reports.follow(job)
     # Before the last word: whoever asks then how long it takes here is told.
     learn(server, request, recipe, job, reports.seconds)
-    finish(job, request, answers)
+    finish(server, job, request, answers, control)
 
 
 def create(server: Server, asked: stylizer_pb2.CreateJobRequest) -> Job:
@@ -64,16 +65,19 @@ def create(server: Server, asked: stylizer_pb2.CreateJobRequest) -> Job:
     return Job(server.client, answer.job)
 
 
-def finish(job: Job, request: PaintRequest, answers: Answers) -> None:
+def finish(server: Server, job: Job, request: PaintRequest, answers: Answers, control: Control) -> None:
     """The last word: the picture, at the content's size."""
     answers.tell("stage", stage="fetching")
+    if job.state is not JobState.FAILED and job.result_event is None:
+        job.refresh()
     partial = False
     try:
-        data = job.result_bytes()
+        result = job._whole_result()
     except JobCancelledError as error:
         if error.partial is None:
             raise JobStateError("Nothing had been painted yet, so there is no picture to keep.") from None
-        data, partial = job.partial_bytes(), True
+        result, partial = error.partial, True
+    data = download(server.client, result.stored, control)
     content, depth = request.content, request.depth
     parts = {"file": bare_png(data)} if depth == 16 else {"pixels": content.repainted(decode(data))}
     size = {"width": content.width, "height": content.height}

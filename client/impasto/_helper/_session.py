@@ -73,7 +73,7 @@ class Session:
                 self._guard(lambda: self._cancel(head), answers)
             case "steer":
                 self._guard(lambda: self._steer(head, answers), answers)
-            case "paint" | "watch":
+            case "paint" | "watch" | "fetch":
                 self._guard(lambda: self._begin(frame, answers), answers)
             case _:
                 self._start(lambda: self._answer(frame, answers), answers)
@@ -113,11 +113,14 @@ class Session:
     def _follow(self, frame: Frame, answers: Answers, control: Control) -> None:
         head = frame.head
         server = self._servers.named(text(head, "server"))
-        if head["ask"] == "paint":
-            paint(server, read_paint_request(frame), answers, control)
-        else:
-            preview_px = int(number(head, "preview_px", 0, 0, LARGEST_PREVIEW_PX))
-            watch_job(server, read_job(head), read_fit(head), read_depth(head), preview_px, answers, control)
+        match head["ask"]:
+            case "paint":
+                paint(server, read_paint_request(frame), answers, control)
+            case "watch":
+                preview_px = int(number(head, "preview_px", 0, 0, LARGEST_PREVIEW_PX))
+                watch_job(server, read_job(head), read_fit(head), read_depth(head), preview_px, answers, control)
+            case _:
+                fetch_job(server, text(head, "job"), read_fit(head), read_depth(head), answers, control)
 
     def _answer(self, frame: Frame, answers: Answers) -> None:
         head = frame.head
@@ -133,9 +136,6 @@ class Session:
             case "jobs":
                 page_size = int(number(head, "page_size", PAGE_SIZE, 1, 1000))
                 list_jobs(self._servers.named(text(head, "server")), page_size, text(head, "page_token"), answers)
-            case "fetch":
-                server = self._servers.named(text(head, "server"))
-                fetch_job(server, text(head, "job"), read_fit(head), read_depth(head), answers)
             case "keep":
                 if control := self._named_control(head):
                     control.keep()

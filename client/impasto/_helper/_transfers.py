@@ -1,4 +1,4 @@
-"""Uploads that another thread can let go of at once."""
+"""Pictures to a server and from it, by calls that another thread can let go of at once."""
 
 import grpc
 
@@ -25,3 +25,22 @@ def upload(client: Client, data: bytes, control: Control) -> StoredImage:
             raise AbandonedError from None
 
     return read_image(client._call("UploadImage", send).image)
+
+
+def download(client: Client, stored: StoredImage, control: Control) -> bytes:
+    """The bytes of an image that the server holds. Raises AbandonedError once it is cancelled."""
+    picture = _transfer.Download(stored.name)
+
+    def fetch(stub: stylizer_pb2_grpc.StylizerStub) -> bytes:
+        control.check()
+        call = stub.DownloadImage(picture.request(), timeout=TRANSFER_TIMEOUT_S)
+        control.ends_with_it(call.cancel)
+        try:
+            for response in call:
+                picture.received(response)
+        except grpc.RpcError:
+            control.check()
+            raise
+        return picture.finish()
+
+    return client._call("DownloadImage", fetch)
