@@ -49,6 +49,13 @@ def create_stylize(plug_in, name):
         flags,
     )
     procedure.add_string_argument(
+        "style-part",
+        _("Part of the style"),
+        _("Which part of the style's file or layer: x, y, width and height, 0 to 1 (0.25 0.25 0.5 0.5); empty is all"),
+        "",
+        flags,
+    )
+    procedure.add_string_argument(
         "mixture",
         _("Mixture"),
         _('Further styles, as JSON: [{"weight": 0.5, "gallery": "wave-woodcut"}]; the first one weighs 1'),

@@ -31,7 +31,7 @@ ARROWS = {
     "way_in": {"texts"},
     "connection": {"texts", "way_in"},
     "picture": {"texts"},
-    "painting": {"connection", "picture", *LEAVES},
+    "painting": {"connection", "history", "picture", *LEAVES},
     "window": {"connection", "painting", "picture", "history", "way_in", *LEAVES},
     "procedures": {"painting", "window", *LEAVES},
     "impasto": {"procedures"},

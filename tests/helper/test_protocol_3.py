@@ -20,8 +20,10 @@ from impasto._helper._sentences import LONGEST
 from tests.colour_profiles import red_and_blue_swapped
 from tests.helper.host import Host
 from tests.server_process import ServerProcess
+from tools.gimp.provision import REPOSITORY
 
 WIDTH, HEIGHT = 96, 64
+PHOTO = str(REPOSITORY / "docs/images/sheet.jpg")
 
 
 @pytest.fixture
@@ -133,6 +135,7 @@ def test_a_mixture_may_be_of_all_that_a_style_can_be(
     mixture = [
         {"weight": 0.7, "gallery": "night-swirl"},
         {"weight": 0.2, "file": str(photo_path)},
+        {"weight": 0.3, "file": str(photo_path), "crop": [0.25, 0, 0.5, 1]},
         {"weight": 0.1, "width": 8, "height": 4, "channels": 4, "part": "leaf"},
         {"gallery": "mist-ink"},
     ]
@@ -148,10 +151,14 @@ def test_a_mixture_may_be_of_all_that_a_style_can_be(
     assert done["event"] == "done", done
     with Client(server.address) as client:
         styles = client.job(done["job"]).message.spec.styles
-        assert [style.weight for style in styles] == [0.7, 0.2, 0.1, 1.0]
-        assert [style.gallery_style for style in styles] == ["night-swirl", "", "", "mist-ink"]
+        assert [style.weight for style in styles] == [0.7, 0.2, 0.3, 0.1, 1.0]
+        assert [style.gallery_style for style in styles] == ["night-swirl", "", "", "", "mist-ink"]
         assert client.download(styles[1].image) == photo_path.read_bytes()
-        leaf = Image.open(io.BytesIO(client.download(styles[2].image)))
+        part = Image.open(io.BytesIO(client.download(styles[2].image)))
+        photo = Image.open(photo_path)
+        middle = photo.crop((photo.width // 4, 0, photo.width * 3 // 4, photo.height))
+        assert (part.size, part.tobytes()) == (middle.size, middle.tobytes())
+        leaf = Image.open(io.BytesIO(client.download(styles[3].image)))
         assert (leaf.size, leaf.tobytes(), leaf.info["icc_profile"]) == (
             (8, 4),
             parts["leaf"],
@@ -167,6 +174,8 @@ def test_a_mixture_may_be_of_all_that_a_style_can_be(
         ([{"gallery": "mist-ink", "weight": 0}], "A style's weight has to be above 0"),
         ([{"weight": 1}], "No style was chosen"),
         ([{"width": 2, "height": 2, "channels": 3, "part": "leaf"}], "The pixels of `leaf` are missing."),
+        ([{"file": PHOTO, "crop": [0.5, 0, 0.6, 1]}], "crop is [0.5, 0, 0.6, 1]; [x, y, width, height] from 0 to 1"),
+        ([{"file": PHOTO, "crop": "left"}], "crop is 'left'; [x, y, width, height] from 0 to 1"),
         ([{"gallery": "mist-ink"}, {"gallery": "mist-inc"}], "There is no style of the gallery 'mist-inc'."),
     ],
 )

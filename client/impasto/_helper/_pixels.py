@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from impasto._exceptions import ImageError
-from impasto._images import decode
+from impasto._images import decode, png_of_image
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -57,6 +57,24 @@ class Raw:
         if self.channels == 4:
             image.putalpha(self.image().getchannel("A"))
         return image.tobytes()
+
+
+def cropped(data: bytes, crop: tuple[float, float, float, float]) -> bytes:
+    """A part (x, y, width, height, 0 to 1) of a picture's file, as it is seen, as a file. Raises ImageError."""
+    import PIL.Image
+    import PIL.ImageOps
+
+    try:
+        image = PIL.Image.open(BytesIO(data))
+        image.load()
+    except (OSError, PIL.Image.DecompressionBombError) as error:
+        raise ImageError(f"A part of this picture can't be taken, because it can't be read here: {error}.") from None
+    seen = PIL.ImageOps.exif_transpose(image)
+    x, y, width, height = crop
+    left, top = min(int(x * seen.width), seen.width - 1), min(int(y * seen.height), seen.height - 1)
+    right = max(left + 1, min(seen.width, round((x + width) * seen.width)))
+    bottom = max(top + 1, min(seen.height, round((y + height) * seen.height)))
+    return png_of_image(seen.crop((left, top, right, bottom)))
 
 
 def resized(image: "Image", size: tuple[int, int]) -> "Image":

@@ -8,13 +8,16 @@ from typing import Any
 from impasto._exceptions import ParameterError
 from impasto._helper._fields import number, read_raw, text
 from impasto._helper._frames import Frame
-from impasto._helper._pixels import LARGEST_STYLE_PX
+from impasto._helper._pixels import LARGEST_STYLE_PX, cropped
 from impasto._images import read_file
 from impasto._requests import WeightedStyle, about, style_message
 from impasto.v1 import job_pb2
 
 NO_STYLE = "No style was chosen: take one from the gallery, a file or a layer."
 MOST_STYLES = 16
+CROP = ("x", "y", "width", "height")
+ROUNDED = 0.001
+"""So much a crop may reach beyond the picture: its numbers were rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,22 @@ def read_style(style: Mapping[str, Any], frame: Frame, part: str) -> StyleChoice
         return StyleChoice(gallery, b"", weight)
     if path := text(style, "file"):
         # The file itself: a name that looks like a gallery style's must not be taken for one.
-        return StyleChoice("", read_file(Path(path)), weight)
+        data = read_file(Path(path))
+        return StyleChoice("", cropped(data, read_crop(style)) if "crop" in style else data, weight)
     if "width" in style:
         return StyleChoice("", read_raw(style, frame, part).png(LARGEST_STYLE_PX), weight)
     raise ParameterError(NO_STYLE)
+
+
+def read_crop(style: Mapping[str, Any]) -> tuple[float, float, float, float]:
+    """Which part of a picture is meant: x, y, width and height, 0 to 1 of what is seen. Raises ParameterError."""
+    crop = style["crop"]
+    if isinstance(crop, list) and len(crop) == 4:
+        values = dict(zip(CROP, crop, strict=True))
+        x, y, width, height = (number(values, name, 0, 0, 1) for name in CROP)
+        if width > 0 and height > 0 and max(x + width, y + height) <= 1 + ROUNDED:
+            return x, y, width, height
+    raise ParameterError(f"crop is {crop!r}; [x, y, width, height] from 0 to 1 within the picture was expected.")
 
 
 def style_messages(styles: Sequence[StyleChoice], upload: Callable[[bytes], str]) -> list[job_pb2.Style]:

@@ -1,25 +1,23 @@
 """The layer that is the style, also of the last time: GIMP can't write layers down with a procedure's last values.
 
-What is written instead is the layer's number, which means nothing in another session of GIMP.
+What is written instead is its key (layer_key.py), by which it is found as long as its image is open, in any session.
 """
 
-import os
-
-from gi.repository import Gimp
+from painting.layer_key import layer_called, layer_key
 
 
 def style_layer(config):
-    """The layer that a configuration takes its style from; None if it takes a file's or the gallery's."""
+    """The layer that a configuration takes its style from; None if there is none, or not any more."""
     given = config.get_property("style-drawable")
-    if given is not None:
-        return given
-    session, _space, number = (config.get_property("style-layer") or "").partition(" ")
-    if session != str(os.getppid()) or not number.isdigit() or not Gimp.Item.id_is_valid(int(number)):
-        return None
-    return Gimp.Drawable.get_by_id(int(number))
+    return given if given is not None else layer_called(config.get_property("style-layer"))
+
+
+def is_missing(config):
+    """True if the style was a layer that isn't open any more."""
+    return bool(config.get_property("style-layer")) and style_layer(config) is None
 
 
 def set_style_layer(config, layer):
     """Takes the style from a layer; None for not any more."""
     config.set_property("style-drawable", None)
-    config.set_property("style-layer", f"{os.getppid()} {layer.get_id()}" if layer is not None else "")
+    config.set_property("style-layer", layer_key(layer) if layer is not None else "")

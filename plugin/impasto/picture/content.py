@@ -251,16 +251,35 @@ def as_seen(drawable):
         beside.delete()
 
 
-def read_style(drawable, part="style"):
-    """Size and parts of a whole layer as a style, whatever is selected. Raises Refusal."""
+def read_style(drawable, name, part=None):
+    """Size and pixels of a layer as a style, of all of it or of a part, whatever is selected. Raises Refusal."""
     if not Gimp.Item.id_is_valid(drawable.get_id()):
         raise Refusal(_("The style's layer is gone: choose another style."))
-    width, height = drawable.get_width(), drawable.get_height()
+    x, y, width, height = rectangle_of(part, drawable.get_width(), drawable.get_height())
     space = space_of(drawable.get_image())
     with as_seen(drawable) as (seen, shift_x, shift_y):
-        rectangle = Gegl.Rectangle.new(shift_x, shift_y, width, height)
+        rectangle = Gegl.Rectangle.new(x + shift_x, y + shift_y, width, height)
         pixels = seen.get_buffer().get(rectangle, 1.0, space.format("R'G'B'A", "u8"), Gegl.AbyssPolicy.NONE)
-    parts = {part: pixels}
+    parts = {name: pixels}
     if space.profile:
-        parts[f"{part}_profile"] = space.profile
+        parts[f"{name}_profile"] = space.profile
     return {"width": width, "height": height, "channels": 4}, parts
+
+
+def rectangle_of(part, width, height):
+    """A part (x, y, width and height, 0 to 1; None for all) of a picture, in its pixels: one at least."""
+    if part is None:
+        return 0, 0, width, height
+    left, top = min(int(part[0] * width), width - 1), min(int(part[1] * height), height - 1)
+    right, bottom = round((part[0] + part[2]) * width), round((part[1] + part[3]) * height)
+    return left, top, max(1, min(right, width) - left), max(1, min(bottom, height) - top)
+
+
+def selected_part(drawable):
+    """What is selected of a layer, as a part of it; None if that is all, or nothing."""
+    width, height = drawable.get_width(), drawable.get_height()
+    region = region_of(drawable)
+    if region in (None, (0, 0, width, height)):
+        return None
+    x, y, wide, high = region
+    return [x / width, y / height, wide / width, high / height]

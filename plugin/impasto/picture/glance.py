@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gi.repository import GdkPixbuf, Gegl, GLib
 
-from picture.content import as_seen, is_there, read_selection, region_of
+from picture.content import as_seen, is_there, read_selection, rectangle_of, region_of
 
 CHECKS = (8, 0x999999, 0x666666)
 """Side in pixels, and the two grays, by which GIMP shows that nothing is there."""
@@ -92,9 +92,10 @@ def small_selection(layer, region, width, height):
     return image.get_selection().get_buffer().get(rectangle, zoom, "Y u8", Gegl.AbyssPolicy.CLAMP)
 
 
-def pixbuf_of_drawable(drawable, longest_px):
-    """A whole layer, small."""
-    return checked(*small_pixels(drawable, (0, 0, drawable.get_width(), drawable.get_height()), longest_px))
+def pixbuf_of_drawable(drawable, longest_px, part=None):
+    """A whole layer or a part of it, small."""
+    region = rectangle_of(part, drawable.get_width(), drawable.get_height())
+    return checked(*small_pixels(drawable, region, longest_px))
 
 
 def pixbuf_of_frame(head, data):
@@ -134,9 +135,20 @@ def jpeg(pixbuf, longest_px):
 def pixbuf_of_file(path, longest_px):
     """A picture file, small; None if it can't be shown (the helper may read it all the same)."""
     try:
-        return GdkPixbuf.Pixbuf.new_from_file_at_size(str(path), longest_px, longest_px)
+        pixbuf = GdkPixbuf.Pixbuf.new_from_file_at_size(str(path), longest_px, longest_px)
     except GLib.Error:
         return None
+    # As it is seen, and as a server paints it: cameras write down how they were held.
+    return pixbuf.apply_embedded_orientation()
+
+
+def enlarged(pixbuf, longest_px):
+    """A small picture as large as that; a larger one as it is."""
+    zoom = longest_px / max(pixbuf.get_width(), pixbuf.get_height())
+    if zoom <= 1:
+        return pixbuf
+    size = max(1, round(pixbuf.get_width() * zoom)), max(1, round(pixbuf.get_height() * zoom))
+    return pixbuf.scale_simple(*size, GdkPixbuf.InterpType.BILINEAR)
 
 
 def rgba_pixbuf(width, height, data):

@@ -10,6 +10,7 @@ from connection.standing import Remedy, State
 from history.choices import Choices
 from history.painted import Painted, PaintedFolder
 from painting import windowless
+from painting.layer_key import layer_key
 from painting.order import order
 from painting.painting import Failed, Finished, Painting
 from painting.sizes import painted_size
@@ -24,7 +25,7 @@ from window.history_view import HistoryView
 from window.more_view import MoreView
 from window.pages import PAINTING, Pages, WayInPage, titled
 from window.picture_grid import THUMBNAIL_PX
-from window.places import choices_path, history_key, painted_folder
+from window.places import choices_path, painted_folder
 from window.presets_view import PresetsView, apply_settings
 from window.progress_view import ProgressView
 from window.server_view import ServerView
@@ -121,13 +122,15 @@ class PaintDialog:
         self._progress = ProgressView(self._cancel, self._keep, self._leave)
         self._history = HistoryView(
             self._folder,
-            history_key(layer),
+            layer_key(layer),
             {"show": self._show_kept, "use_settings": self._use_settings, "insert": self._insert_kept,
              "paint_on": self._go_on},
         )  # fmt: skip
-        self._styles = StyleView(config, layer, self._choices, lambda: self._window.response(Gtk.ResponseType.OK))
+        self._styles = StyleView(
+            *(config, layer, self._choices, lambda: self._window.response(Gtk.ResponseType.OK), self._progress.say)
+        )
         self._settings = SettingsView(config, lambda: size_of_region(layer))
-        self._presets = PresetsView(config, self._choices)
+        self._presets = PresetsView(config, self._choices, self._use_preset)
         self._more = MoreView(config)
         self._server = ServerView(config, self._look_at_server, self._set_up)
         self._standing = StandingView(
@@ -231,7 +234,7 @@ class PaintDialog:
         try:
             size_px = self._settings.size_px
             orders = [
-                (order(self._config, layer, server=server, continue_from=from_job, size_px=size_px), history_key(layer))
+                (order(self._config, layer, server=server, continue_from=from_job, size_px=size_px), layer_key(layer))
                 for layer in self._layers
             ]
         except Refusal as refusal:
@@ -381,8 +384,15 @@ class PaintDialog:
             self._canvas.show_painted(pixbuf)
 
     def _use_settings(self, painted):
-        apply_settings(self._config, painted.settings)
-        self._progress.say(_("Style and settings are those of the chosen painting."))
+        if apply_settings(self._config, painted.settings):
+            self._progress.say(_("Style and settings are those of the chosen painting."))
+        else:
+            sentence = _("Its settings are used, but not its style: the layer {name} isn't open.")
+            self._progress.say(sentence.format(name=painted.name))
+
+    def _use_preset(self, settings):
+        if not apply_settings(self._config, settings):
+            self._progress.say(_("The preset's style is a layer that isn't open: choose another style."))
 
     def _go_on(self, painted):
         self._go_on_from = painted

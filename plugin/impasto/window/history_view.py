@@ -103,7 +103,10 @@ def about(painted):
     """One line about a painting."""
     when = time.strftime("%x %H:%M", time.localtime(painted.time))
     recipe = recipe_name(painted.settings.get("recipe") or "painterly")
-    return f"{painted.name} · {recipe} · {painted.width} × {painted.height} px · {when}"
+    name = painted.name
+    if painted.settings.get("style-part"):
+        name = _("{style} (a part)").format(style=name)
+    return f"{name} · {recipe} · {painted.width} × {painted.height} px · {when}"
 
 
 def tool(label, tip, action, view):

@@ -3,7 +3,7 @@
 from gi.repository import Gimp, Gtk
 
 from picture.content import flat
-from picture.glance import pixbuf_of_drawable
+from picture.glance import enlarged, pixbuf_of_drawable
 from texts import _
 
 LOOK_PX = 200
@@ -17,10 +17,12 @@ class LayerPage(Gtk.Box):
         self._painted = painted
         self._chosen = chosen
         self._is_ours = False
+        self._part = None
         self._layers = Gtk.ComboBoxText()
         self._layers.get_accessible().set_name(_("The layer to take the style from"))
         self._look = Gtk.Image()
-        hint = Gtk.Label(label=_("A layer of any open image, all of it."), xalign=0, wrap=True, max_width_chars=40)
+        hint = Gtk.Label(label=_("A layer of any open image, all of it or a part."), xalign=0, wrap=True)
+        hint.set_max_width_chars(40)
         self.pack_start(self._layers, False, False, 0)
         self.pack_start(hint, False, False, 0)
         self.pack_start(self._look, True, True, 0)
@@ -41,6 +43,11 @@ class LayerPage(Gtk.Box):
         self._show_look()
         return found
 
+    def show_part(self, part):
+        """Shows which part of it is chosen; None for all."""
+        self._part = part
+        self._show_look()
+
     def choose(self, words):
         """Chooses the layer with these words in the list."""
         for row in self._layers.get_model():
@@ -48,13 +55,16 @@ class LayerPage(Gtk.Box):
                 self._layers.set_active_iter(row.iter)
 
     def _changed(self):
+        if not self._is_ours:
+            # It was another picture's.
+            self._part = None
         self._show_look()
         if not self._is_ours:
             self._chosen(self.layer)
 
     def _show_look(self):
         if layer := self.layer:
-            self._look.set_from_pixbuf(pixbuf_of_drawable(layer, LOOK_PX))
+            self._look.set_from_pixbuf(enlarged(pixbuf_of_drawable(layer, LOOK_PX, self._part), LOOK_PX))
         else:
             self._look.clear()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gi.repository import Gtk, Pango
 
-from painting.order import mixture_of
+from painting.style import mixture_of
 from texts import Refusal, _
 
 MOST = 3
@@ -24,7 +24,7 @@ class MixtureView(Gtk.Box):
         self.follow()
 
     def add(self, style):
-        """Mixes one more in: {"gallery": NAME} or {"file": PATH}."""
+        """Mixes one more in: {"gallery": NAME}, {"file": PATH} or {"layer": KEY, "name": NAME}, a `crop` of it."""
         kept = [one for one in self._styles() if {**one, "weight": 0} != {**style, "weight": 0}]
         self._write([*kept, {"weight": HALF, **style}][-MOST:])
         self.follow()
@@ -38,10 +38,11 @@ class MixtureView(Gtk.Box):
         self.show_all()
 
     def _row(self, index, style):
-        name = self._title(style["gallery"]) if "gallery" in style else Path(style["file"]).stem
+        name = self._name(style)
         label = Gtk.Label(
-            label=_("with {style}").format(style=name), xalign=0, ellipsize=Pango.EllipsizeMode.END, width_chars=18
-        )
+            label=_("with {style}").format(style=name), xalign=0, ellipsize=Pango.EllipsizeMode.END,
+            width_chars=22, max_width_chars=22, tooltip_text=name,
+        )  # fmt: skip
         share = Gtk.Scale.new_with_range(Gtk.Orientation.HORIZONTAL, 0.05, 2, 0.05)
         share.set_hexpand(True)
         share.set_draw_value(False)
@@ -58,6 +59,12 @@ class MixtureView(Gtk.Box):
         row.pack_start(share, True, True, 0)
         row.pack_start(remove, False, False, 0)
         return row
+
+    def _name(self, style):
+        if "gallery" in style:
+            return self._title(style["gallery"])
+        name = Path(style["file"]).stem if "file" in style else style.get("name") or _("Layer")
+        return _("{style} (a part)").format(style=name) if "crop" in style else name
 
     def _styles(self):
         try:

@@ -2,17 +2,19 @@
 
 from gi.repository import Gio, Gtk
 
+from painting.layer_key import layer_called
 from painting.order import settings_of
 from painting.style_layer import set_style_layer
 from texts import _
 
 
 class PresetsView(Gtk.Box):
-    """A name to choose or to write, and what to do with it."""
+    """A name to choose or to write, and what to do with it. `use(settings)` is called with the chosen one's."""
 
-    def __init__(self, config, choices):
+    def __init__(self, config, choices, use):
         super().__init__(spacing=6, margin=6)
         self._config = config
+        self._use = use
         self._choices = choices
         self._names = Gtk.ComboBoxText.new_with_entry()
         self._names.get_child().set_placeholder_text(_("Name of a preset"))
@@ -40,7 +42,7 @@ class PresetsView(Gtk.Box):
         self._forget.set_sensitive(name in self._choices.presets)
         # Chosen from the list, not written.
         if self._names.get_active() >= 0 and name in self._choices.presets:
-            apply_settings(self._config, self._choices.presets[name])
+            self._use(self._choices.presets[name])
 
     def _keep(self):
         name = self._names.get_active_text().strip()
@@ -55,11 +57,19 @@ class PresetsView(Gtk.Box):
 
 
 def apply_settings(config, settings):
-    """Sets what a preset or an earlier painting says, as far as this version knows it."""
+    """Sets what a preset or an earlier painting says, as far as this version knows it.
+
+    False if its style was a layer that isn't open any more: then the style is the gallery's.
+    """
     known = settings_of(config)
+    # Of another picture otherwise.
+    config.set_property("style-part", "")
     for name, value in settings.items():
         if name == "style-file":
             config.set_property(name, Gio.File.new_for_path(value) if value else None)
-        elif name in known and isinstance(value, type(known[name]) if known[name] is not None else str):
+        elif name != "style-layer" and name in known and isinstance(value, type(known[name])):
             config.set_property(name, value)
-    set_style_layer(config, None)
+    key = settings.get("style-layer")
+    layer = layer_called(key)
+    set_style_layer(config, layer)
+    return layer is not None or not key
