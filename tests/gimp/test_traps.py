@@ -181,6 +181,45 @@ def test_a_painting_whose_image_was_closed_is_in_a_new_one(stand_in: GimpRoot, s
     assert sorted(names(image) for image in answer["images"]) == [["photo"], ["style-0"]]
 
 
+def test_after_the_last_image_was_closed_the_dialog_says_where_the_painting_is(
+    stand_in: GimpRoot, screenshots: Path
+) -> None:
+    """GIMP keeps its last window, empty, and doesn't tell: the painting goes into an image that nobody sees."""
+    script = [
+        ["gallery", "set server slow"],
+        ["then", "click Generate"],
+        ["step 8", "do Gimp.Display.delete(Gimp.default_display())"],
+        ["painted", "mark last-image-closed"],
+        ["then", "do open('/t/said', 'w').write(dialog._progress._sentence._label.get_text())"],
+        ["then", "click Close"],
+    ]
+    _, answer = played(stand_in, script, screenshots)
+    assert answer["status"] == "success", answer
+    said = (stand_in.exchange / "said").read_text()
+    assert said == "Painted: style-0 is a new layer. Was its image closed? Then Recover… has it."
+
+
+def test_a_painting_that_arrives_without_the_window_is_announced_if_nobody_may_see_it(
+    stand_in: GimpRoot, screenshots: Path
+) -> None:
+    script = [
+        ["gallery", "set server slow"],
+        ["then", "click Generate"],
+        ["step 8", "do Gimp.Display.delete(Gimp.default_display())"],
+        ["then", "click Close, let it paint"],
+    ]
+    rehearsed = Rehearsed(stand_in, script, {"procedure": STYLIZE, "looks": True})
+    found: list[str] = []
+
+    def look() -> None:
+        found.extend(rehearsed.xdotool("search", "--sync", "--onlyvisible", "--name", "GIMP Message").split())
+        rehearsed.screenshot(screenshots / "announced.png")
+        rehearsed.seen()
+
+    rehearsed.play(screenshots, meanwhile=look)
+    assert found
+
+
 def test_a_long_log_does_not_move_the_window(stand_in: GimpRoot, screenshots: Path) -> None:
     script = [
         ["gallery", "mark before-the-log"],

@@ -36,6 +36,14 @@ def insert(asked, finished, name):
     return insertion.insert_painting(asked.content, finished.head, finished.parts, look)
 
 
+def announce(asked, name):
+    """Says in GIMP's own window where a painting is to be found, if it may be in an image that nobody sees."""
+    content = asked.content
+    if insertion.may_be_unseen(content.image, content.display):
+        sentence = _("{name} is painted. If its image was closed, Recover… has it.")
+        Gimp.message(sentence.format(name=name))
+
+
 def recover(config, image, drawables):
     """Inserts a finished job's picture as a new layer and returns it. Raises Refusal."""
     check_colours(image)

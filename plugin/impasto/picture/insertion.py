@@ -36,11 +36,21 @@ class Look:
 def is_open(image, display=None):
     """True for an open image that has room for a painting's colours.
 
-    GIMP holds an image as long as a procedure runs on it: that it was closed shows by the display it was called from.
+    GIMP holds an image as long as a procedure runs on it: that it was closed shows by the display it was called from,
+    unless it was the last one (see may_be_unseen).
     """
     if display is not None and not display.is_valid():
         return False
     return image.is_valid() and image.get_base_type() != Gimp.ImageBaseType.INDEXED
+
+
+def may_be_unseen(image, display):
+    """True if nobody can tell whether an image is still shown: it is the last one.
+
+    GIMP keeps the window of the last image, empty, with the same number, and no procedure of GIMP says what a display
+    shows. (gimp-displays-reconnect and gimp-display-new would, but they give away a reference that isn't ours.)
+    """
+    return display is not None and [one.get_id() for one in Gimp.get_images()] == [image.get_id()]
 
 
 def insert_painting(content, head, parts, look):

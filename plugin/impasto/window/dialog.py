@@ -325,6 +325,8 @@ class PaintDialog:
             if insertion.is_open(asked.content.image, asked.content.display):
                 insertion.insert_painting(asked.content, head, parts, look)
                 sentence = _("Painted: {name} is a new layer. Change what you like and generate again.")
+                if insertion.may_be_unseen(asked.content.image, asked.content.display):
+                    sentence = _("Painted: {name} is a new layer. Was its image closed? Then Recover… has it.")
             else:
                 insertion.open_in_new_image(asked.content, head, parts, look)
                 sentence = _("The image is not there any more; {name} is in a new one.")
@@ -372,6 +374,7 @@ class PaintDialog:
             finished = windowless.picture_of(painting)
             name = told(painting.title) or asked.look.name
             windowless.insert(asked, finished, name)
+            windowless.announce(asked, name)
             self._painted_count += 1
             self._remember(painting, name, self._newest)
             if self._waiting:

@@ -2,18 +2,21 @@
 
 IMPASTO_REHEARSAL is a JSON list of [what has happened, what to do then]. `click LABEL` clicks the button that says so.
 `mark NAME` writes a file of that name into IMPASTO_MARKS and goes on once the test has removed it, so that a screenshot
-shows what was meant. The plug-in's tests put this beside it; what is shipped knows nothing of it.
+shows what was meant. `obey` does from then on what the test writes into ORDER, as long as there is a dialog.
+The plug-in's tests put this beside it; what is shipped knows nothing of it.
 """
 
 import json
 import os
 import time
+import traceback
 from pathlib import Path
 
 from gi.repository import Gimp, GLib
 
 PAUSE_MS = 50
 TIMES = Path("/t/times.jsonl")
+ORDER, OBEYED = Path("/t/order"), Path("/t/obeyed")
 AGAIN_AND_AGAIN = {"then", "preview", "rest", "steered", "tested", "painted", "unreachable"}
 """What happens more than once has to happen anew for each step that waits for it."""
 
@@ -23,7 +26,7 @@ class Rehearsal:
 
     def __init__(self, actions):
         self._steps = json.loads(os.environ.get("IMPASTO_REHEARSAL", "[]"))
-        self._actions = {"click": click, **actions}
+        self._actions = {"click": click, "obey": lambda _rest: GLib.timeout_add(PAUSE_MS, self._obey), **actions}
         self._marks = set()
         self._held = None
         self._past = set()
@@ -61,6 +64,20 @@ class Rehearsal:
         self._held = None
         self.happened("then")
         return GLib.SOURCE_REMOVE
+
+    def _obey(self):
+        if ORDER.exists():
+            word, _space, rest = ORDER.read_text().partition(" ")
+            ORDER.unlink()
+            try:
+                self._actions[word](rest)
+                answer = ""
+            except Exception:
+                answer = traceback.format_exc()
+            half = OBEYED.with_suffix(".half")
+            half.write_text(answer)
+            half.replace(OBEYED)
+        return GLib.SOURCE_CONTINUE
 
     def _marked(self, name):
         """Writes the mark; True once the test has seen it."""
@@ -161,7 +178,7 @@ def paint_actions(dialog):
 
     def do(code):
         layer = dialog._layers[0]
-        exec(code, {"Gimp": Gimp, "layer": layer, "image": layer.get_image()})  # noqa: S102 (a test's own line)
+        exec(code, {"Gimp": Gimp, "layer": layer, "image": layer.get_image(), "dialog": dialog})  # noqa: S102 (a test's own line)
 
     def history(number):
         from gi.repository import Gtk
