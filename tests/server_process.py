@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,8 +23,15 @@ def run_impasto(*arguments: object, **environment: str) -> subprocess.CompletedP
     )
 
 
+# A test run that is killed leaves no server behind, where the system can see to it.
+ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+
+
 class ServerProcess:
-    """Starts `python -m impasto_server` and knows its address; a context manager that leaves nothing behind."""
+    """Starts `python -m impasto_server` and knows its address; a context manager that leaves nothing behind.
+
+    It ends with the thread that started it.
+    """
 
     def __init__(self, state_dir: Path, *options: str, listen: str = "127.0.0.1:0", **environment: str) -> None:
         self.state_dir = state_dir
@@ -32,7 +40,7 @@ class ServerProcess:
         command = [sys.executable, "-m", "impasto_server", "--listen", listen, "--state-dir", str(state_dir)]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *options],
+                [*ENDS_WITH_US, *command, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import wait_until
 from tools.gimp.provision import REPOSITORY
 
 PLUG_IN = REPOSITORY / "plugin/impasto"
@@ -251,6 +254,57 @@ def test_a_program_and_its_children_end_when_it_is_cancelled(tmp_path: Path) -> 
         time.sleep(0.05)
     with pytest.raises(Cancelled):
         runner.run(["true"], dict(os.environ))
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="only util-linux ties a program's life to ours")
+def test_a_program_ends_when_the_plug_in_is_killed(tmp_path: Path) -> None:
+    """And so lets go of the lock: the next attempt need not wait for it."""
+    code = "import os; from way_in.running import Runner; "
+    code += f"Runner(print).run(['sh', '-c', 'echo $$ > {tmp_path}/pid; exec sleep 100'], dict(os.environ))"
+    environment = {**os.environ, "PYTHONPATH": str(PLUG_IN)}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL) as killed:
+        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"), 30)
+        killed.kill()
+    program = Path("/proc") / (tmp_path / "pid").read_text().strip()
+    wait_until(lambda: not program.exists() or (program / "stat").read_text().split()[2] == "Z", 20)
+
+
+def test_the_helper_is_told_nothing_of_an_appimages_python_and_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from way_in.transport import open_helper
+
+    mounted = "/tmp/.mount_GIMP-3abc"  # noqa: S108 (where AppImages are mounted)
+    told = {
+        "APPDIR": mounted,
+        "APPIMAGE": "/home/anna/GIMP.AppImage",
+        "LD_LIBRARY_PATH": f"{mounted}/usr/lib:/opt/cuda/lib64:{mounted}/usr/lib/x86_64-linux-gnu",
+        "PYTHONHOME": f"{mounted}/usr",
+        "PYTHONPATH": f"{mounted}/usr/lib/python3",
+        "GI_TYPELIB_PATH": f"{mounted}/usr/lib/girepository-1.0",
+        "GEGL_PATH": "/home/anna/gegl",
+        "HTTPS_PROXY": "http://proxy:3128",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    code = "import json, os; print(json.dumps(dict(os.environ)), flush=True)"
+    helper = open_helper(tmp_path, command=[sys.executable, "-c", code])
+    heard = json.loads(os.read(helper.read_fd, 1 << 16))
+    helper.wait(20)
+    helper.close()
+    assert {name: heard[name] for name in told if name in heard} == {
+        "APPIMAGE": "/home/anna/GIMP.AppImage",
+        "LD_LIBRARY_PATH": "/opt/cuda/lib64",
+        "GEGL_PATH": "/home/anna/gegl",
+        "HTTPS_PROXY": "http://proxy:3128",
+    }
+
+
+def test_without_a_package_the_painters_own_libraries_stay() -> None:
+    from way_in.outside import outside
+
+    own = {"LD_LIBRARY_PATH": "/opt/cuda/lib64:", "PATH": "/usr/bin::/bin", "EMPTY": "", "SNAP": ""}
+    assert outside({**own, "PYTHONHOME": "/usr"}) == own
 
 
 def test_a_program_that_fails_says_its_last_lines() -> None:

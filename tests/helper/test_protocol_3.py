@@ -104,7 +104,7 @@ def test_a_private_server_that_dies_at_its_start_has_its_log_in_the_details(tmp_
         host.ask(1, "server", server="local")
         head, _ = host.read()
     assert head["kind"] == "LocalServerError"
-    assert head["sentence"] == "The private local server stopped while it was starting (exit code 1)."
+    assert head["sentence"] == "Impasto on this computer stopped while it was starting (exit code 1)."
     assert "the GPU is on fire" in head["details"]
     assert len(head["sentence"]) <= LONGEST
 

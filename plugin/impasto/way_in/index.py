@@ -6,6 +6,8 @@ configuration each asks its own.
 
 import ast
 
+from way_in.outside import outside
+
 PIP_TO_UV = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -31,7 +33,7 @@ def pip_environment(environment):
 
 def uv_environment(environment, pip_config):
     """What uv runs with. `pip_config`: what `pip config list` prints. What is said to uv itself goes before it."""
-    told = without_python(environment)
+    told = outside(environment)
     # As pip does: a company's own authority is known to the system only.
     told.setdefault("UV_SYSTEM_CERTS", "1")
     options = pip_options(pip_config)
@@ -49,11 +51,6 @@ def uv_options(pip_config):
     """What uv has no variable for, as options of `uv pip install`."""
     wants_none = pip_options(pip_config).get("no-index", "").lower() in ("1", "true", "yes", "on")
     return ["--no-index"] if wants_none else []
-
-
-def without_python(environment):
-    """GIMP's Python may be told by its environment where its modules are; others must not."""
-    return {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
 
 
 def pip_options(pip_config):

@@ -26,7 +26,8 @@ from way_in.folder import (
     size_of,
     write_whole,
 )
-from way_in.index import pip_environment, uv_environment, uv_options, without_python
+from way_in.index import pip_environment, uv_environment, uv_options
+from way_in.outside import outside
 from way_in.plan import CUDA, brings_python, gigabytes
 from way_in.running import Failed, Runner
 from way_in.supplies import UV_PROGRAM, take_out_uv, wheel_platform
@@ -230,7 +231,7 @@ class Installation:
         """Nothing is ready before it has answered."""
         self._tell(_("Checking that it works"), 0.93)
         command = helper_facts_for(self._plug_in, self._folder)["command"]
-        lines = self._runner.run(command, without_python(os.environ), text=HELLO)
+        lines = self._runner.run(command, outside(os.environ), text=HELLO)
         if not any('"hello"' in line for line in lines):
             raise Failed(lines)
 
@@ -240,7 +241,7 @@ class Installation:
         command = [str(python_of(self._folder)), "-P", "-m", "impasto", "connect", "-"]
         try:
             # Not as an argument: everybody on this computer can see those, and the invitation lets them in.
-            self._runner.run(command, without_python(os.environ), text=self._invitation)
+            self._runner.run(command, outside(os.environ), text=self._invitation)
         except Failed as error:
             reason = str(error).removeprefix("impasto: ")
             raise Refusal(_("This server can't be used. {reason}").format(reason=reason)) from None

@@ -1,6 +1,7 @@
 """Programs that are run to their end, line by line into a log, and that can be cancelled at any time."""
 
 import contextlib
+import functools
 import os
 import queue
 import shlex
@@ -12,6 +13,7 @@ from texts import Cancelled
 
 LOOK_S = 0.1
 LINES_KEPT = 40
+TRY_S = 5.0
 
 
 class Failed(Exception):
@@ -83,13 +85,13 @@ def take(said, lines, log):
 
 
 def start(command, environment, keep_open):
-    """A process whose whole family can be ended."""
+    """A process whose whole family can be ended, and that ends with us where the system can see to it."""
     if os.name == "nt":
         own = {"creationflags": subprocess.CREATE_NO_WINDOW}
     else:
         own = {"start_new_session": True, "pass_fds": tuple(keep_open)}
     return subprocess.Popen(
-        command,
+        [*ends_with_us(), *command],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -99,6 +101,20 @@ def start(command, environment, keep_open):
         errors="replace",
         **own,
     )
+
+
+@functools.cache
+def ends_with_us():
+    """What goes before a command so that it is killed when our thread ends, whatever ended that; empty if none does.
+
+    GIMP may kill the plug-in. What that had started would go on, and hold the lock of the next attempt.
+    """
+    command = ["setpriv", "--pdeathsig", "KILL", "--"]
+    try:
+        knows_it = subprocess.run([*command, "true"], capture_output=True, check=False, timeout=TRY_S).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return tuple(command) if knows_it else ()
 
 
 def end(process):

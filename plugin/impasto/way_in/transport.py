@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from texts import Refusal, _
+from way_in.outside import outside
 
 COMMAND_FILE = "helper.json"
 SANDBOX_MARK = Path("/.flatpak-info")
@@ -91,8 +92,7 @@ class PipedHelper:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._complaints,
-                # GIMP's Python may be told by its environment where its modules are; the helper's must not.
-                env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+                env=outside(os.environ),
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
