@@ -46,6 +46,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest tests/gimp
 
 # The plug-in in the real GIMP, 3.0 unless told otherwise: make test-gimp GIMP=3.2
+# Kills at random moments, 8 unless told otherwise: make test-gimp IMPASTO_KILLS=200 (half an hour)
 test-gimp: $(INSTALLED)
 	GIMP=$(GIMP) $(BIN)/python -m pytest tests/gimp
 
