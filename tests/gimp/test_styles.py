@@ -176,6 +176,23 @@ def test_the_history_remembers_a_style_layer_as_long_as_it_is_open(stand_in: Gim
     assert [style.get("gallery") for style in styles] == [None, "style-0", None, "style-0"]
 
 
+def test_a_layer_of_an_image_that_was_opened_meanwhile_can_be_chosen(stand_in: GimpRoot, screenshots: Path) -> None:
+    load = "Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, common.file_of('/t/tapestry.png'))"
+    script = [
+        ["gallery", "click Layer"],
+        ["then", "click Gallery"],
+        ["then", f"do {load}"],
+        ["then", "click Layer"],
+        ["then", "mark layer-opened-meanwhile"],
+        ["then", "click Generate"],
+        ["painted", "click Close"],
+    ]
+    answer = played(stand_in, script, screenshots)
+    assert answer["status"] == "success", answer
+    (paint,) = requests(stand_in)
+    assert (paint["style"].get("width"), paint["style"].get("height")) == (96, 64)
+
+
 def test_a_style_layer_that_is_gone_is_said_and_nothing_else_is_painted(stand_in: GimpRoot, screenshots: Path) -> None:
     """By Ctrl+F: there is no window to see that the style would be another one."""
     script = [

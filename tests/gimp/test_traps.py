@@ -196,7 +196,7 @@ def test_after_the_last_image_was_closed_the_dialog_says_where_the_painting_is(
     _, answer = played(stand_in, script, screenshots)
     assert answer["status"] == "success", answer
     said = (stand_in.exchange / "said").read_text()
-    assert said == "Painted: style-0 is a new layer. Was its image closed? Then Recover… has it."
+    assert said == "Painted: style-0 is a new layer; if its image was closed, Recover… has it."
 
 
 def test_a_painting_that_arrives_without_the_window_is_announced_if_nobody_may_see_it(

@@ -237,6 +237,19 @@ def test_a_small_screen_has_room_for_all_of_it(
     assert height <= 768 - 24
 
 
+def test_a_fine_but_small_screen_has_room_for_the_buttons(stand_in: GimpRoot, screenshots: Path) -> None:
+    """960 × 540 of GTK's pixels: the rest is scrolled to."""
+    rehearsed = Rehearsed(
+        stand_in, [["gallery", "mark fine-screen"], ["then", "click Close"]], {"procedure": STYLIZE}, GDK_SCALE="2"
+    )
+    sizes: list[tuple[int, int]] = []
+    measure = lambda: sizes.append(rehearsed.window_size("Neural Style"))  # noqa: E731
+    rehearsed.play(screenshots, {"fine-screen": measure}, size="1920x1080")
+    ((width, height),) = sizes
+    assert width <= 1920
+    assert height <= 1080 - 24
+
+
 def test_keys_alone_choose_paint_repeat_undo_and_redo(stand_in: GimpRoot, screenshots: Path) -> None:
     """Found by name in GIMP's own search, painted with Return, again with Ctrl+F, and taken back with Ctrl+Z."""
     rehearsed = Rehearsed(stand_in, [["gallery", "mark by-name"]], {"looks": True})

@@ -3,19 +3,19 @@
 A widget for the dialog to show; it keeps its size whatever it says. `ready` is called once a helper can be started.
 """
 
-import contextlib
 import threading
 
-from gi.repository import Gdk, GLib, Gtk, Pango
+from gi.repository import GLib, Gtk
 
 from texts import Cancelled, Refusal, _
+from way_in.command_page import CommandPage
 from way_in.folder import data_folder, free_bytes, remove
 from way_in.installing import Installation, LargerOnly, check_invitation
+from way_in.page import column, framed, heading, text
 from way_in.plan import LIGHT, plan_here, plan_sentence, space_sentence
 from way_in.supplies import supplies_of
 from way_in.transport import NobodyListens, check_listening, is_set_up
 
-TEXT_CHARS = 62
 LINES_SHOWN = 2000
 
 
@@ -33,7 +33,8 @@ class WayInView(Gtk.Stack):
         self._plan = None
         self.add_named(self._build_choices(), "choices")
         self.add_named(self._build_work(), "work")
-        self.add_named(self._build_command(), "command")
+        self._command = CommandPage(self._try_helper)
+        self.add_named(self._command, "command")
         self.show_all()
         for widget in (self._log_area, self._again, self._remove):
             # These come and go; whoever shows the dialog's widgets all at once doesn't mean them.
@@ -252,35 +253,6 @@ class WayInView(Gtk.Stack):
 
     # A helper that somebody has to start, outside of a sandbox.
 
-    def _build_command(self):
-        page = column(10)
-        page.pack_start(heading(_("One more thing")), False, False, 0)
-        page.pack_start(
-            text(
-                _(
-                    "This GIMP comes from Flatpak and may start no other programs. Open a terminal, paste this line "
-                    "there and press Return. On most computers, once is enough."
-                )
-            ),
-            *(False, False, 0),
-        )
-        self._command = Gtk.Entry(editable=False, hexpand=True)
-        self._command.get_accessible().set_name(_("The line to paste"))
-        copy = Gtk.Button(label=_("Cop_y"), use_underline=True)
-        copy.connect("clicked", lambda *_a: self._copy_command())
-        row = Gtk.Box(spacing=6)
-        row.pack_start(self._command, True, True, 0)
-        row.pack_start(copy, False, False, 0)
-        page.pack_start(row, False, False, 0)
-        go_on = Gtk.Button(label=_("C_ontinue"), use_underline=True, halign=Gtk.Align.START)
-        go_on.get_style_context().add_class("suggested-action")
-        not_yet = _("Not there yet. Was the line pasted, and Return pressed?")
-        go_on.connect("clicked", lambda *_a: self._try_helper(not_yet))
-        page.pack_start(go_on, False, False, 0)
-        self._not_yet = text("", dim=True)
-        page.pack_start(self._not_yet, False, False, 0)
-        return page
-
     def _try_helper(self, not_yet=""):
         """Ready, if there is a helper; else what to do about it."""
         try:
@@ -291,44 +263,5 @@ class WayInView(Gtk.Stack):
             self._ready()
 
     def _show_command(self, nobody, not_yet):
-        self._not_yet.set_text(not_yet)
-        self._command.set_text(nobody.command)
+        self._command.show_line(nobody.command, not_yet)
         self.set_visible_child_name("command")
-
-    def _copy_command(self):
-        clipboard = Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD)
-        clipboard.set_text(self._command.get_text(), -1)
-        # For afterwards: the clipboard would go with the dialog otherwise.
-        with contextlib.suppress(GLib.Error):
-            clipboard.store()
-
-
-def column(spacing):
-    """Widgets above each other."""
-    return Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=spacing)
-
-
-def heading(words):
-    """The one thing that a page is about."""
-    label = Gtk.Label(label=words, xalign=0)
-    attributes = Pango.AttrList()
-    attributes.insert(Pango.attr_scale_new(1.3))
-    attributes.insert(Pango.attr_weight_new(Pango.Weight.BOLD))
-    label.set_attributes(attributes)
-    return label
-
-
-def text(words, *, dim=False):
-    """Sentences that wrap, and can be read out and copied."""
-    label = Gtk.Label(label=words, xalign=0, yalign=0, wrap=True, max_width_chars=TEXT_CHARS)
-    if dim:
-        label.get_style_context().add_class("dim-label")
-    return label
-
-
-def framed(inside):
-    """A choice with a border around it."""
-    inside.set_border_width(12)
-    frame = Gtk.Frame()
-    frame.add(inside)
-    return frame

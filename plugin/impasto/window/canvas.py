@@ -1,5 +1,6 @@
 """The picture in the dialog: the layer, the painting in its place, a divider between them, fit or at 100 %."""
 
+import gi
 from gi.repository import Gdk, GdkPixbuf, GLib, Gtk
 
 from texts import _
@@ -29,6 +30,8 @@ class Canvas(Gtk.Box):
         self._centre = (0.5, 0.5)
         self._room = (SMALLEST_PX, SMALLEST_PX * 3 // 4)
         self._dragged = None
+        self._shown = (1, 1)
+        """Size of what is shown, in the screen's own pixels."""
         self._image = Gtk.Image()
         # Not for scrolling: it is the one container that is content with less room than its picture.
         self._frame = Gtk.ScrolledWindow(
@@ -60,6 +63,7 @@ class Canvas(Gtk.Box):
         self._area.connect("button-press-event", self._pressed)
         self._area.connect("motion-notify-event", self._moved)
         self._frame.connect("size-allocate", lambda _widget, room: self._allocated(room))
+        self._frame.connect("notify::scale-factor", lambda *_a: self._allocated(self._frame.get_allocation()))
         self.show_all()
 
     def set_caption(self, text):
@@ -85,7 +89,8 @@ class Canvas(Gtk.Box):
         self._draw()
 
     def _allocated(self, room):
-        room = (max(1, room.width - FRAME_PX), max(1, room.height - FRAME_PX))
+        scale = self._scale()
+        room = (max(1, room.width - FRAME_PX) * scale, max(1, room.height - FRAME_PX) * scale)
         if room != self._room:
             self._room = room
             # Not within the allocation, which would begin anew.
@@ -96,8 +101,8 @@ class Canvas(Gtk.Box):
             self.whole.set_active(not self.whole.get_active())
             return True
         x, y = self._on_picture(event)
-        width = self._shown_size()[0]
-        near = abs(x - self._split * width) < GRIP_PX
+        width = self._shown[0]
+        near = abs(x - self._split * width) < GRIP_PX * self._scale()
         if self._shows_both() and (near or not self.whole.get_active()):
             self._dragged = "line"
             self.set_split(x / width)
@@ -108,7 +113,7 @@ class Canvas(Gtk.Box):
     def _moved(self, _area, event):
         x, y = self._on_picture(event)
         if self._dragged == "line":
-            self.set_split(x / self._shown_size()[0])
+            self.set_split(x / self._shown[0])
         elif self._dragged and self.whole.get_active():
             from_x, from_y, centre = self._dragged
             self._centre = (
@@ -120,16 +125,16 @@ class Canvas(Gtk.Box):
 
     def _on_picture(self, event):
         """Where an event happened, in pixels of what is shown: that is in the middle of its room."""
-        width, height = self._shown_size()
-        room = self._area.get_allocation()
-        return event.x - (room.width - width) / 2, event.y - (room.height - height) / 2
+        width, height = self._shown
+        room, scale = self._area.get_allocation(), self._scale()
+        return event.x * scale - (room.width * scale - width) / 2, event.y * scale - (room.height * scale - height) / 2
+
+    def _scale(self):
+        """Pixels of the screen for each that GTK speaks of: 2 on a fine screen, if this Python can draw on one."""
+        return self._frame.get_scale_factor() if CAN_DRAW_FINE else 1
 
     def _shows_both(self):
         return self.compare.get_active() and self._painted is not None
-
-    def _shown_size(self):
-        pixbuf = self._image.get_pixbuf()
-        return (pixbuf.get_width(), pixbuf.get_height()) if pixbuf else (1, 1)
 
     def _draw(self):
         if self._glance is None:
@@ -138,8 +143,13 @@ class Canvas(Gtk.Box):
         before, after = self._whole_pixels() if self.whole.get_active() else self._fitted()
         shown = before if after is None else after
         if self._shows_both():
-            shown = side_by_side(before, after, self._split)
-        self._image.set_from_pixbuf(shown)
+            shown = side_by_side(before, after, self._split, LINE_PX * self._scale())
+        self._shown = shown.get_width(), shown.get_height()
+        scale = self._scale()
+        if scale > 1:
+            self._image.set_from_surface(Gdk.cairo_surface_create_from_pixbuf(shown, scale, None))
+        else:
+            self._image.set_from_pixbuf(shown)
         return GLib.SOURCE_REMOVE
 
     def _fitted(self):
@@ -169,13 +179,25 @@ class Canvas(Gtk.Box):
         return glance.before(), glance.after(part)
 
 
-def side_by_side(before, after, split):
+def side_by_side(before, after, split, line_px):
     """One picture of two of the same size: the first up to a line, the second from there."""
     width, height = after.get_width(), after.get_height()
     both = after.copy()
-    line = min(width - LINE_PX, max(0, round(split * width)))
+    line = min(width - line_px, max(0, round(split * width)))
     if line > 0:
         before.copy_area(0, 0, line, height, both, 0, 0)
-    if width > LINE_PX:
-        both.new_subpixbuf(line, 0, LINE_PX, height).fill(0xFFFFFFFF)
+    if width > line_px:
+        both.new_subpixbuf(line, 0, line_px, height).fill(0xFFFFFFFF)
     return both
+
+
+def can_draw_fine():
+    """Whether this Python has what GTK needs to show a picture in pixels of a fine screen (pycairo); GIMP's may not."""
+    try:
+        gi.require_foreign("cairo")
+    except ImportError:
+        return False
+    return True
+
+
+CAN_DRAW_FINE = can_draw_fine()

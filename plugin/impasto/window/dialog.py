@@ -8,24 +8,24 @@ from gi.repository import Gdk, GimpUi, Gio, GLib, Gtk
 from connection.connection import Connection
 from connection.standing import Remedy, State
 from history.choices import Choices
-from history.painted import Painted, PaintedFolder
+from history.painted import Painted
 from painting import windowless
 from painting.layer_key import layer_key
 from painting.order import order
 from painting.painting import Failed, Finished, Painting
 from painting.sizes import painted_size
 from picture import insertion
-from picture.content import chosen_layers, depth_of, is_there, region_of
-from picture.glance import detail_of, glance_at, jpeg, picture_of_done, pixbuf_of_file, pixbuf_of_frame
+from picture.content import chosen_layers, is_there, region_of
+from picture.glance import detail_of, glance_at, picture_of_done, pixbuf_of_frame
 from texts import Cancelled, Refusal, _, told
 from way_in.transport import is_set_up
 from window.canvas import Canvas
 from window.controls import column
-from window.history_view import HistoryView
+from window.earlier import Earlier
 from window.more_view import MoreView
 from window.pages import PAINTING, Pages, WayInPage, titled
 from window.picture_grid import THUMBNAIL_PX
-from window.places import choices_path, painted_folder
+from window.places import choices_path
 from window.presets_view import PresetsView, apply_settings
 from window.progress_view import ProgressView
 from window.server_view import ServerView
@@ -39,7 +39,6 @@ MARGIN_PX = 60
 """What a screen needs beside our window: its title, a panel."""
 GLANCE_PX = 1280
 """Long side of the layer and of its painting as they are shown; at 100 % the layer is read anew."""
-KEPT_PX = 640
 PLUG_IN = Path(__file__).parent.parent
 STEERED = ("strength", "smoothness")
 
@@ -62,7 +61,6 @@ class PaintDialog:
         self._config = config
         self._layers = layers
         self._choices = Choices(choices_path())
-        self._folder = PaintedFolder(painted_folder())
         self._painting = None
         self._order = None
         self._waiting = []
@@ -71,7 +69,6 @@ class PaintDialog:
         self._began = 0.0
         self._newest = None
         """The latest preview."""
-        self._go_on_from = None
         self._steering = 0
         self._painted_count = 0
         self._is_left = False
@@ -120,12 +117,12 @@ class PaintDialog:
         config, layer = self._config, self._layers[0]
         self._canvas = Canvas(lambda *part: detail_of(self._shown_layer(), *part))
         self._progress = ProgressView(self._cancel, self._keep, self._leave)
-        self._history = HistoryView(
-            self._folder,
-            layer_key(layer),
-            {"show": self._show_kept, "use_settings": self._use_settings, "insert": self._insert_kept,
-             "paint_on": self._go_on},
-        )  # fmt: skip
+        self._earlier = Earlier(
+            *(config, layer, self._canvas, self._progress),
+            connection=lambda: self._connection,
+            is_painting=lambda: self._painting is not None,
+            inserted=self._count_one,
+        )
         self._styles = StyleView(
             *(config, layer, self._choices, lambda: self._window.response(Gtk.ResponseType.OK), self._progress.say)
         )
@@ -140,13 +137,10 @@ class PaintDialog:
                 Remedy.SET_UP: self._set_up,
             }
         )
-        self._continuing = Gtk.Button(no_show_all=True)
-        self._continuing.set_tooltip_text(_("Press to start from the layer again"))
-        self._continuing.connect("clicked", lambda *_a: self._go_on(None))
         both = Gtk.Paned(margin=8, wide_handle=True)
-        both.pack1(column(self._canvas, self._progress, self._history, first_grows=True), True, False)
+        both.pack1(column(self._canvas, self._progress, self._earlier.view, first_grows=True), True, False)
         self._pages = Pages(
-            column(self._styles, self._settings, self._continuing, first_grows=True),
+            column(self._styles, self._settings, self._earlier.continuing, first_grows=True),
             column(self._more, titled(_("Presets"), self._presets)),
             self._server,
             self._standing,
@@ -155,7 +149,11 @@ class PaintDialog:
         both.show_all()
         self._pages.turn_to(PAINTING)
         self._views = Gtk.Stack()
-        self._views.add_named(both, "painting")
+        # On a small screen the rest is scrolled to; GIMP's own buttons below are always there.
+        room = Gtk.ScrolledWindow(propagate_natural_width=True, propagate_natural_height=True)
+        room.add(both)
+        room.show()
+        self._views.add_named(room, "painting")
         self._views.show()
         self._way_in = None
         self._window.get_content_area().pack_start(self._views, True, True, 0)
@@ -229,8 +227,8 @@ class PaintDialog:
         if missing := self._styles.missing():
             self._progress.say(missing)
             return
-        from_job = self._go_on_from.job if self._go_on_from else ""
-        server = self._go_on_from.server if self._go_on_from else None
+        before = self._earlier.goes_on_from
+        from_job, server = (before.job, before.server) if before else ("", None)
         try:
             size_px = self._settings.size_px
             orders = [
@@ -326,7 +324,7 @@ class PaintDialog:
                 insertion.insert_painting(asked.content, head, parts, look)
                 sentence = _("Painted: {name} is a new layer. Change what you like and generate again.")
                 if insertion.may_be_unseen(asked.content.image, asked.content.display):
-                    sentence = _("Painted: {name} is a new layer. Was its image closed? Then Recover… has it.")
+                    sentence = _("Painted: {name} is a new layer; if its image was closed, Recover… has it.")
             else:
                 insertion.open_in_new_image(asked.content, head, parts, look)
                 sentence = _("The image is not there any more; {name} is in a new one.")
@@ -362,8 +360,10 @@ class PaintDialog:
             seconds=time.monotonic() - self._began,
             is_partial=bool(head.get("partial")),
         )
-        self._folder.keep(kept, jpeg(picture, KEPT_PX) if picture is not None else b"")
-        self._history.refresh(kept)
+        self._earlier.keep(kept, picture)
+
+    def _count_one(self):
+        self._painted_count += 1
 
     def _finish_without_window(self):
         """The painter has closed the window and lets it paint; GIMP's status bar says how it goes."""
@@ -380,51 +380,9 @@ class PaintDialog:
             if self._waiting:
                 self._ask_for(*self._waiting.pop(0))
 
-    # What was painted before.
-
-    def _show_kept(self, painted):
-        if self._painting is None and (pixbuf := pixbuf_of_file(self._folder.picture_path(painted), KEPT_PX)):
-            self._canvas.show_painted(pixbuf)
-
-    def _use_settings(self, painted):
-        if apply_settings(self._config, painted.settings):
-            self._progress.say(_("Style and settings are those of the chosen painting."))
-        else:
-            sentence = _("Its settings are used, but not its style: the layer {name} isn't open.")
-            self._progress.say(sentence.format(name=painted.name))
-
     def _use_preset(self, settings):
         if not apply_settings(self._config, settings):
             self._progress.say(_("The preset's style is a layer that isn't open: choose another style."))
-
-    def _go_on(self, painted):
-        self._go_on_from = painted
-        if painted:
-            self._continuing.set_label(_("Goes on from the painting of {time}  ✕").format(
-                time=time.strftime("%H:%M", time.localtime(painted.time))))  # fmt: skip
-        self._continuing.set_visible(painted is not None)
-
-    def _insert_kept(self, painted):
-        """The full picture is the server's; it comes as Recover brings it."""
-        layer = self._layers[0]
-        if not is_there(layer):
-            self._progress.complain(_("The layer is gone: close this window and choose another one."))
-            return
-        self._progress.say(_("Fetching the picture"))
-        fields = {
-            "job": painted.job, "server": painted.server, "depth": depth_of(layer.get_image()),
-            "fit_width": layer.get_width(), "fit_height": layer.get_height(),
-        }  # fmt: skip
-
-        def answered(head, parts):
-            if head["event"] == "failed":
-                self._progress.complain(head["sentence"], head.get("details", ""))
-            elif is_there(layer) and insertion.is_open(layer.get_image()):
-                insertion.insert_recovered(layer.get_image(), layer, head, parts, insertion.Look(painted.name))
-                self._painted_count += 1
-                self._progress.say(_("{name} is a new layer.").format(name=painted.name))
-
-        self._connection.ask("fetch", answered, **fields)
 
     # What is seen.
 

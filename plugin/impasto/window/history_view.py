@@ -50,11 +50,11 @@ class HistoryView(Gtk.Box):
         self._star.get_accessible().set_name(_("Favourite painting"))
         self._star.connect("clicked", lambda *_a: self._toggle_favourite())
         row = Gtk.Box(spacing=6)
-        row.pack_start(self._about, True, True, 0)
         for widget in (*self._buttons, self._star):
             row.pack_start(widget, False, False, 0)
-        self.pack_start(overlay, False, False, 0)
-        self.pack_start(row, False, False, 0)
+        # The buttons would leave it no room beside them.
+        for widget in (overlay, self._about, row):
+            self.pack_start(widget, False, False, 0)
         self.show_all()
         self.refresh()
 
@@ -90,6 +90,7 @@ class HistoryView(Gtk.Box):
             widget.set_sensitive(painted is not None)
         count = ngettext("{count} painting of this layer", "{count} paintings of this layer", len(self._paintings))
         self._about.set_text(about(painted) if painted else count.format(count=len(self._paintings)))
+        self._about.set_tooltip_text(self._about.get_text())
         self._star.set_label("★" if painted and painted.is_favourite else "☆")
         if painted:
             self._actions["show"](painted)

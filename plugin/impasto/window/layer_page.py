@@ -28,6 +28,8 @@ class LayerPage(Gtk.Box):
         self.pack_start(self._look, True, True, 0)
         self._list_layers()
         self._layers.connect("changed", lambda *_a: self._changed())
+        # Images may be opened, and layers made, while the dialog is there.
+        self.connect("map", lambda *_a: self._look_again())
 
     @property
     def layer(self):
@@ -68,10 +70,22 @@ class LayerPage(Gtk.Box):
         else:
             self._look.clear()
 
+    def _look_again(self):
+        before = self._layers.get_active_id()
+        self._list_layers()
+        if before != self._layers.get_active_id():
+            self._chosen(self.layer)
+
     def _list_layers(self):
+        self._is_ours = True
+        chosen = self._layers.get_active_id()
+        self._layers.remove_all()
+        numbers = []
         for image in Gimp.get_images():
             for layer in flat(image.get_layers()):
-                self._layers.append(str(layer.get_id()), f"{image.get_name()} · {layer.get_name()}")
-                if self._layers.get_active() < 0 and layer.get_id() != self._painted.get_id():
-                    self._layers.set_active_id(str(layer.get_id()))
+                numbers.append(str(layer.get_id()))
+                self._layers.append(numbers[-1], f"{image.get_name()} · {layer.get_name()}")
+        others = [number for number in numbers if number != str(self._painted.get_id())]
+        self._layers.set_active_id(chosen if chosen in numbers else next(iter(others), None))
+        self._is_ours = False
         self._show_look()

@@ -178,12 +178,14 @@ def paint_actions(dialog):
 
     def do(code):
         layer = dialog._layers[0]
-        exec(code, {"Gimp": Gimp, "layer": layer, "image": layer.get_image(), "dialog": dialog})  # noqa: S102 (a test's own line)
+        import common
+
+        exec(code, {"common": common, "Gimp": Gimp, "layer": layer, "image": layer.get_image(), "dialog": dialog})  # noqa: S102 (a test's own line)
 
     def history(number):
         from gi.repository import Gtk
 
-        dialog._history._icons.select_path(Gtk.TreePath.new_from_indices([int(number)]))
+        dialog._earlier.view._icons.select_path(Gtk.TreePath.new_from_indices([int(number)]))
 
     return {
         "set": lambda rest: set_property(dialog._config, rest),
