@@ -193,6 +193,23 @@ def test_a_layer_of_an_image_that_was_opened_meanwhile_can_be_chosen(stand_in: G
     assert (paint["style"].get("width"), paint["style"].get("height")) == (96, 64)
 
 
+def test_a_preset_finds_its_layer_in_an_image_that_was_opened_meanwhile(stand_in: GimpRoot, screenshots: Path) -> None:
+    key = f"layer_key({OTHERS}[0].get_layers()[0])"
+    script = [
+        ["gallery", "do Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, common.file_of('/t/tapestry.png'))"],
+        ["then", f"do from painting.layer_key import layer_key; dialog._use_preset({{'style-layer': {key}}})"],
+        ["then", "mark preset-with-a-layer"],
+        ["then", "click Generate"],
+        ["painted", "do open('/t/said', 'w').write(dialog._styles._stack.get_visible_child_name())"],
+        ["then", "click Close"],
+    ]
+    answer = played(stand_in, script, screenshots)
+    assert answer["status"] == "success", answer
+    (paint,) = requests(stand_in)
+    assert paint["style"].get("width") == 96
+    assert (stand_in.exchange / "said").read_text() == "layer"
+
+
 def test_a_style_layer_that_is_gone_is_said_and_nothing_else_is_painted(stand_in: GimpRoot, screenshots: Path) -> None:
     """By Ctrl+F: there is no window to see that the style would be another one."""
     script = [

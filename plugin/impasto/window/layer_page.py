@@ -7,6 +7,8 @@ from picture.glance import enlarged, pixbuf_of_drawable
 from texts import _
 
 LOOK_PX = 200
+ID = 1
+"""Column of a ComboBoxText's model that has the rows' names."""
 
 
 class LayerPage(Gtk.Box):
@@ -39,8 +41,12 @@ class LayerPage(Gtk.Box):
 
     def show_layer(self, layer):
         """Shows which layer is chosen; False if it isn't in the list."""
+        number = str(layer.get_id())
+        if number not in {row[ID] for row in self._layers.get_model()}:
+            # Its image may have been opened since.
+            self._list_layers()
         self._is_ours = True
-        found = self._layers.set_active_id(str(layer.get_id()))
+        found = self._layers.set_active_id(number)
         self._is_ours = False
         self._show_look()
         return found
