@@ -73,6 +73,8 @@ def paint(request, parts):
         return None
     if mode == "stopped":
         os.kill(os.getpid(), signal.SIGSTOP)
+        # This thread may run on for a moment: the signal is the process's, and another thread may take it.
+        return None
     if mode == "verbose":
         log_of_a_server = "\n".join(f"line {number} of a long log" for number in range(80))
         sentence = "The server is on holiday: come back on Monday."
